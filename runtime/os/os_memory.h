@@ -1,0 +1,53 @@
+// OsMemory: the one seam between tarn and the operating system's memory calls.
+// A region is in one of four states:
+//
+//   None --Reserve--> Reserved --Map--> Prepared <--Unused/Used--> Ready
+//     ^                  ^                  |                        |
+//     |                  +------Fault-------+------------------------+
+//     +---Free (from any state)
+//
+//   None      not ours.            Reserved  address space only, access faults, no footprint.
+//   Prepared  mapped, not backed; contents are zero or undefined until Used.   Ready  safe to access.
+// Implementations: LinuxMemory (os_memory_linux.h), and in tests SimMemory, which checks every move and
+// can fail the n-th call.
+// Ranges are multiples of PhysicalPageBytes(). All calls are thread-safe for disjoint ranges.
+#ifndef TARN_RUNTIME_OS_OS_MEMORY_H_
+#define TARN_RUNTIME_OS_OS_MEMORY_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tarn::rt {
+
+class OsMemory {
+ public:
+  virtual ~OsMemory() = default;
+
+  virtual size_t PhysicalPageBytes() const = 0;
+
+  // None -> Reserved: `bytes` of inaccessible address space aligned to `align` (a power of two).
+  // Null when the system refuses.
+  virtual void* Reserve(size_t bytes, size_t align) = 0;
+  // Reserved -> Prepared. False when the system refuses (nothing has changed then).
+  [[nodiscard]] virtual bool Map(void* p, size_t bytes) = 0;
+  // Prepared -> Ready. The range may mix Ready and Prepared memory; `prepared` is the exact number of
+  // Prepared bytes in it, for the accounting. False when the system refuses.
+  [[nodiscard]] virtual bool Used(void* p, size_t bytes, size_t prepared) = 0;
+  // Ready -> Prepared: gives the pages back. Later contents: see ReleasedIsZero(). Never fails: it falls
+  // back from MADV_FREE to MADV_DONTNEED to a fresh mapping, and at worst keeps the memory.
+  virtual void Unused(void* p, size_t bytes) = 0;
+  // Prepared or Ready -> Reserved.
+  virtual void Fault(void* p, size_t bytes) = 0;
+  // Any -> None.
+  virtual void Free(void* p, size_t bytes) = 0;
+  // Hints; errors are ignored.
+  virtual void HugePage(void* p, size_t bytes) = 0;
+  virtual void NoHugePage(void* p, size_t bytes) = 0;
+
+  // True if memory that went through Unused (or was freshly mapped) reads as zero after Used.
+  virtual bool ReleasedIsZero() const = 0;
+};
+
+}  // namespace tarn::rt
+
+#endif  // TARN_RUNTIME_OS_OS_MEMORY_H_

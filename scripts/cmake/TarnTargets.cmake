@@ -1,0 +1,22 @@
+# tarn_layer(NAME SOURCES...)   one object library per layer; all of them make up libtarn.
+# tarn_test(NAME SOURCES... [LIBS ...] [TIMEOUT s])   a GoogleTest binary, registered with ctest.
+function(tarn_layer name)
+  add_library(tarn_${name} OBJECT ${ARGN})
+  target_link_libraries(tarn_${name} PRIVATE tarn_flags absl::status absl::statusor absl::span
+                        absl::core_headers Threads::Threads)
+  set_property(GLOBAL APPEND PROPERTY TARN_LAYERS tarn_${name})
+endfunction()
+
+function(tarn_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBS" ${ARGN})
+  if(NOT ARG_SOURCES)
+    set(ARG_SOURCES ${ARG_UNPARSED_ARGUMENTS})
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE tarn tarn_flags ${ARG_LIBS} GTest::gtest GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+endfunction()
