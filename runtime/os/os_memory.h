@@ -6,11 +6,15 @@
 //     |                  +------Fault-------+------------------------+
 //     +---Free (from any state)
 //
-//   None      not ours.            Reserved  address space only, access faults, no footprint.
-//   Prepared  mapped, not backed; contents are zero or undefined until Used.   Ready  safe to access.
-// Implementations: LinuxMemory (os_memory_linux.h), and in tests SimMemory, which checks every move and
-// can fail the n-th call.
-// Ranges are multiples of PhysicalPageBytes(). All calls are thread-safe for disjoint ranges.
+//   None      not ours.
+//   Reserved  address space only: access faults, no footprint.
+//   Prepared  mapped, not backed: not to be accessed before Used.
+//   Ready     safe to access.
+// Implementations: LinuxMemory (os_memory_linux.h), and in tests SimMemory, which checks every move
+// and can fail the n-th call. Not here: which pages of a region are in which state. The caller
+// knows, and passes the number of bytes that a call over a mixed range really moves, so that the
+// accounting is exact. Ranges are multiples of PhysicalPageBytes(). All calls are thread-safe for
+// disjoint ranges.
 #ifndef TARN_RUNTIME_OS_OS_MEMORY_H_
 #define TARN_RUNTIME_OS_OS_MEMORY_H_
 
@@ -24,28 +28,38 @@ class OsMemory {
   virtual ~OsMemory() = default;
 
   virtual size_t PhysicalPageBytes() const = 0;
+  // Size of a transparent huge page, 0 if the system has none.
+  virtual size_t HugePageBytes() const = 0;
 
   // None -> Reserved: `bytes` of inaccessible address space aligned to `align` (a power of two).
   // Null when the system refuses.
-  virtual void* Reserve(size_t bytes, size_t align) = 0;
+  [[nodiscard]] virtual void* Reserve(size_t bytes, size_t align) = 0;
   // Reserved -> Prepared. False when the system refuses (nothing has changed then).
   [[nodiscard]] virtual bool Map(void* p, size_t bytes) = 0;
-  // Prepared -> Ready. The range may mix Ready and Prepared memory; `prepared` is the exact number of
-  // Prepared bytes in it, for the accounting. False when the system refuses.
+  // Prepared -> Ready. The range may mix Ready and Prepared memory; `prepared` is the exact number
+  // of Prepared bytes in it. False when the system refuses (nothing has changed then).
   [[nodiscard]] virtual bool Used(void* p, size_t bytes, size_t prepared) = 0;
-  // Ready -> Prepared: gives the pages back. Later contents: see ReleasedIsZero(). Never fails: it falls
-  // back from MADV_FREE to MADV_DONTNEED to a fresh mapping, and at worst keeps the memory.
-  virtual void Unused(void* p, size_t bytes) = 0;
-  // Prepared or Ready -> Reserved.
-  virtual void Fault(void* p, size_t bytes) = 0;
-  // Any -> None.
-  virtual void Free(void* p, size_t bytes) = 0;
-  // Hints; errors are ignored.
+  // Ready -> Prepared: gives the pages back. The range may mix Ready and Prepared memory; `ready`
+  // is the exact number of Ready bytes in it. Later contents: see ReleasedIsZero(). Never fails: it
+  // falls back from MADV_FREE to MADV_DONTNEED to a fresh mapping, and at worst keeps the memory.
+  virtual void Unused(void* p, size_t bytes, size_t ready) = 0;
+  // Prepared or Ready -> Reserved; `ready` is the exact number of Ready bytes in the range. Never
+  // fails: at worst the memory stays accessible, but it is no longer counted.
+  virtual void Fault(void* p, size_t bytes, size_t ready) = 0;
+  // Any -> None; `mapped` is the exact number of Prepared and Ready bytes in the range, `ready`
+  // that of Ready bytes alone.
+  virtual void Free(void* p, size_t bytes, size_t mapped, size_t ready) = 0;
+
+  // Hints; errors are ignored. The first and the last act on the whole huge pages inside the range.
   virtual void HugePage(void* p, size_t bytes) = 0;
   virtual void NoHugePage(void* p, size_t bytes) = 0;
+  virtual void CollapseHugePage(void* p, size_t bytes) = 0;
 
   // True if memory that went through Unused (or was freshly mapped) reads as zero after Used.
   virtual bool ReleasedIsZero() const = 0;
+  // errno of the last refused call, for messages only: another thread's failure may have replaced
+  // it.
+  virtual int LastError() const = 0;
 };
 
 }  // namespace tarn::rt
