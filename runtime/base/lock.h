@@ -44,7 +44,7 @@ class ABSL_LOCKABLE Lock {
 
  private:
   static constexpr uint32_t kFree = 0, kHeld = 1, kContended = 2;
-  void AcquireSlow();
+  void AcquireSlow() ABSL_NO_THREAD_SAFETY_ANALYSIS;  // it is what the annotations describe
   void WakeOne();
 
   std::atomic<uint32_t> state_{kFree};
