@@ -10,11 +10,13 @@
 //   Reserved  address space only: access faults, no footprint.
 //   Prepared  mapped, not backed: not to be accessed before Used.
 //   Ready     safe to access.
+//
 // Implementations: LinuxMemory (os_memory_linux.h), and in tests SimMemory, which checks every move
-// and can fail the n-th call. Not here: which pages of a region are in which state. The caller
-// knows, and passes the number of bytes that a call over a mixed range really moves, so that the
-// accounting is exact. Ranges are multiples of PhysicalPageBytes(). All calls are thread-safe for
-// disjoint ranges.
+// and can fail the n-th call.
+// Not here: which pages of a region are in which state. The caller knows, and passes the number of
+// bytes that a call over a mixed range really moves, so that the accounting is exact.
+//
+// Ranges are multiples of PhysicalPageBytes(). All calls are thread-safe for disjoint ranges.
 #ifndef TARN_RUNTIME_OS_OS_MEMORY_H_
 #define TARN_RUNTIME_OS_OS_MEMORY_H_
 
