@@ -11,13 +11,14 @@ TREE = {
     "gc/include/tarn/tarn.h": "",
     "gc/README.md": "[top](../README.md#two-words) [self](#gc) [out](https://example.org/x)\n\n"
                     "# gc\n\n`tarn/tarn.h` `<tarn/tarn.h>` `hello.cc` `scripts/run.sh` `a.b()` "
-                    "`gc/collect`\n",
+                    "`gc/include` `gc`\n",
 }
 ADDED = [
     ("[x](gone.md)", "link to gone.md: no such file"),
     ("[x](../README.md#gone)", "no such heading"),
     ("[x](#gone)", "no such heading"),
     ("`gc/collect/gone.h`", "names gc/collect/gone.h: no such file"),
+    ("`gc/gone`", "names gc/gone: no such file or folder"),
     ("`gone.cc`", "no file of that name"),
     ("`<tarn/gone.h>`", "no such file"),
     ("`scripts/gone --check`", "names scripts/gone: no such file"),
