@@ -20,15 +20,19 @@ CLEAN = {
     "order in a string only": 'Log("memory_order_acquire");',
     "order passed on": "int Load(std::memory_order order) { return a.load(order); }",
     "digit separators": "int n = 1'000; a.load(std::memory_order_relaxed); int m = 2'000;",
+    "signal fence": "std::atomic_signal_fence(std::memory_order_seq_cst);",
+    "load of another class": "int F() { return word.load(); }",
     "a function of that name": "cache.load_all(); store(1); std::exchange(a, b);",
 }
 REPORTED = {
     "acquire without comment": ("int F() { return a.load(std::memory_order_acquire); }", "acquire"),
     "comment without partner": ("// Reads the flag.\na.load(std::memory_order_acquire);", "acquire"),
     "comment too far": ("// pairs with F\n\n\n\n\na.load(std::memory_order_acquire);", "acquire"),
-    "default order": ("int F() { return a.load(); }", "without an order"),
-    "default store": ("p->store(1);", "without an order"),
-    "default read-modify-write": ("a.fetch_add(1);", "without an order"),
+    "default order": ("std::atomic<int> a;\nint F() { return a.load(); }", "without an order"),
+    "default store": ("void F(std::atomic<int>* p) { p->store(1); }", "without an order"),
+    "default read-modify-write": ("std::atomic<int> a{0};\nvoid F() { a.fetch_add(1); }", "without an order"),
+    "default order in an array": ("std::atomic<std::pair<int, int>> a[3];\n"
+                                  "int F() { return a[1].load(); }", "without an order"),
     "new spelling": ("a.store(1, std::memory_order::release);", "release"),
     "fence": ("std::atomic_thread_fence(std::memory_order_seq_cst);", "seq_cst"),
     "word in passing": ("// acquire the lock; tarn::rt::Lock\n"
