@@ -249,8 +249,7 @@ void PageAlloc::UpdateSummaries(size_t page, size_t npages, PageSummary middle) 
     last /= kFanout;
     const PageSummary* const children = levels_[level + 1];
     for (size_t i = first; i <= last; ++i) {
-      store(levels_[level][i],
-            PageSummary::Merge(children + i * kFanout, kFanout, LogPages(level + 1)));
+      store(levels_[level][i], PageSummary::Merge(children + i * kFanout, LogPages(level + 1)));
     }
   }
 }

@@ -96,8 +96,8 @@ class PageAlloc {
 
   static constexpr unsigned kLevels = 5;
   static constexpr unsigned kLeaf = kLevels - 1;
-  static constexpr unsigned kLogFanout = 3;
-  static constexpr size_t kFanout = size_t{1} << kLogFanout;
+  static constexpr unsigned kLogFanout = PageSummary::kLogFanout;
+  static constexpr size_t kFanout = PageSummary::kFanout;
   static constexpr unsigned kLogChunkPages = 9;
 
   // log2 of the pages that an entry of `level` covers.

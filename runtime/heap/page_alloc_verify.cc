@@ -64,7 +64,7 @@ void PageAlloc::VerifyLevel(unsigned level) const {
         TARN_CHECK(!s.HasFree());  // I1
       } else if (level != kLeaf) {
         const PageSummary* const children = levels_[level + 1] + i * kFanout;
-        TARN_CHECK(s == PageSummary::Merge(children, kFanout, LogPages(level + 1)));  // I1
+        TARN_CHECK(s == PageSummary::Merge(children, LogPages(level + 1)));  // I1
       }
     }
     next = std::max(next, end);

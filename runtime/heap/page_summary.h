@@ -17,6 +17,9 @@ class PageSummary {
  public:
   static constexpr unsigned kLogMaxPages = 21;
   static constexpr uint64_t kMaxPages = uint64_t{1} << kLogMaxPages;
+  // Regions that form one region of the level above.
+  static constexpr unsigned kLogFanout = 3;
+  static constexpr size_t kFanout = size_t{1} << kLogFanout;
 
   constexpr PageSummary() = default;
   constexpr PageSummary(uint64_t start, uint64_t max, uint64_t end)
@@ -31,15 +34,18 @@ class PageSummary {
   constexpr bool HasFree() const { return raw_ != 0; }
   constexpr bool operator==(const PageSummary&) const = default;
 
-  // Of the region formed by `n` neighbouring regions of 2^log_pages pages each.
-  static PageSummary Merge(const PageSummary* children, size_t n, unsigned log_pages);
+  // Of the region formed by kFanout neighbouring regions of 2^log_pages pages each, log_pages
+  // <= 18.
+  static PageSummary Merge(const PageSummary* children, unsigned log_pages);
 
  private:
   static constexpr uint64_t kAllFreeBit = uint64_t{1} << 63;
 
   constexpr uint64_t Field(unsigned shift) const {
-    return (raw_ & kAllFreeBit) != 0 ? kMaxPages : (raw_ >> shift) & (kMaxPages - 1);
+    return (raw_ & kAllFreeBit) != 0 ? kMaxPages : Bits(shift);
   }
+  // The field of a region smaller than 2^21 pages.
+  constexpr uint64_t Bits(unsigned shift) const { return (raw_ >> shift) & (kMaxPages - 1); }
 
   uint64_t raw_ = 0;
 };
