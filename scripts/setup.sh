@@ -82,6 +82,7 @@ tarn_setup() {
     die "apt-get could not install: ${missing[*]} (see build/setup.log)"
   mapfile -t missing < <(tarn_missing)
   [[ ${#missing[@]} -eq 0 ]] || die "still missing after installation: ${missing[*]}"
+  say "installed"
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
