@@ -39,6 +39,14 @@ class CheckDocsTest(ScriptTest):
                 files["gc/README.md"] += text + "\n"
                 self.assert_reported(files, expected)
 
+    def test_file_named_in_a_comment_must_exist(self):
+        for comment, expected in [("// See gone.h.", "names gone.h: no file of that name"),
+                                  ("int x;  // I1 (gc/gone.cc)", "names gc/gone.cc: no such file")]:
+            with self.subTest(comment):
+                self.assert_reported({**TREE, "gc/a.cc": comment + "\n"}, expected)
+        self.assert_clean({**TREE, "gc/a.cc": "// See tarn/tarn.h, hello.cc and a.cc; not *.h\n"
+                                              "#include \"gone.h\"\n"})
+
     def test_readme_program_that_differs_is_reported(self):
         files = dict(TREE)
         files["examples/hello.cc"] += "// more\n"
