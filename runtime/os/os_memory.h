@@ -16,7 +16,8 @@
 // Not here: which pages of a region are in which state. The caller knows, and passes the number of
 // bytes that a call over a mixed range really moves, so that the accounting is exact.
 //
-// Ranges are multiples of PhysicalPageBytes(). All calls are thread-safe for disjoint ranges.
+// Ranges are multiples of PhysicalPageBytes(), except those of Used, which releases nothing and may
+// name any part. All calls are thread-safe for disjoint ranges.
 #ifndef TARN_RUNTIME_OS_OS_MEMORY_H_
 #define TARN_RUNTIME_OS_OS_MEMORY_H_
 

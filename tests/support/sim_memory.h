@@ -1,0 +1,94 @@
+// SimMemory: an OsMemory that knows the state of every region, aborts on an illegal move or a wrong
+// byte count, counts calls, and refuses those that its plan names. Reserved regions are backed by
+// real address space, accessible exactly while Ready; adopted regions are addresses only, of any
+// size anywhere, for tests of sparse layouts. Not here: injection into the real memory
+// (faulty_memory.h). I1 Pieces do not overlap; neighbours that agree in state and backing are one
+// piece. Locking: its own. Cost: a map operation and real system calls per call.
+#ifndef TARN_TESTS_SUPPORT_SIM_MEMORY_H_
+#define TARN_TESTS_SUPPORT_SIM_MEMORY_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+
+#include "absl/base/thread_annotations.h"
+#include "runtime/base/lock.h"
+#include "runtime/os/os_memory.h"
+#include "tests/support/failure_plan.h"
+
+namespace tarn::rt {
+
+enum class MemoryState { kNone, kReserved, kPrepared, kReady };
+
+class SimMemory final : public OsMemory {
+ public:
+  struct Options {
+    size_t physical_page_bytes = 4096;  // a multiple of the real one
+    size_t huge_page_bytes = size_t{2} << 20;
+    // False: memory keeps its contents through Unused, as MADV_FREE may do.
+    bool released_is_zero = true;
+  };
+
+  SimMemory() : SimMemory(Options{}) {}
+  explicit SimMemory(const Options& options) : options_(options) {}
+  // Unmaps what is left.
+  ~SimMemory() override;
+  SimMemory(const SimMemory&) = delete;
+  SimMemory& operator=(const SimMemory&) = delete;
+
+  FailurePlan& plan() { return plan_; }
+
+  // Makes [base, base + bytes) Reserved without any real address space behind it.
+  void Adopt(uintptr_t base, size_t bytes);
+
+  MemoryState StateAt(const void* p) const;
+  // Bytes of [p, p + bytes) in `state`.
+  size_t BytesIn(const void* p, size_t bytes, MemoryState state) const;
+  // Bytes of all regions in `state` (not kNone).
+  size_t TotalBytes(MemoryState state) const;
+
+  size_t PhysicalPageBytes() const override { return options_.physical_page_bytes; }
+  size_t HugePageBytes() const override { return options_.huge_page_bytes; }
+  [[nodiscard]] void* Reserve(size_t bytes, size_t align) override;
+  [[nodiscard]] bool Map(void* p, size_t bytes) override;
+  [[nodiscard]] bool Used(void* p, size_t bytes, size_t prepared) override;
+  void Unused(void* p, size_t bytes, size_t ready) override;
+  void Fault(void* p, size_t bytes, size_t ready) override;
+  void Free(void* p, size_t bytes, size_t mapped, size_t ready) override;
+  void HugePage(void* p, size_t bytes) override;
+  void NoHugePage(void* p, size_t bytes) override;
+  void CollapseHugePage(void* p, size_t bytes) override;
+  bool ReleasedIsZero() const override { return options_.released_is_zero; }
+  int LastError() const override;
+
+ private:
+  struct Piece {
+    uintptr_t end;
+    MemoryState state;
+    bool is_backed;
+  };
+  using Pieces = std::map<uintptr_t, Piece>;  // by start
+  // Bytes of a range per state.
+  using Tally = std::array<size_t, 4>;
+
+  // Aborts unless the range is whole units.
+  void CheckRange(const char* call, uintptr_t start, size_t bytes, size_t unit) const;
+  Tally TallyLocked(uintptr_t start, uintptr_t end) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void SplitAtLocked(uintptr_t at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void JoinAtLocked(uintptr_t at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  // Moves every piece of the range to `state` (kNone: forgets it), and calls `real(p, bytes)` for
+  // those that are backed.
+  template <typename Fn>
+  void MoveLocked(uintptr_t start, size_t bytes, MemoryState state, Fn real)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+
+  const Options options_;
+  FailurePlan plan_;
+  mutable Lock lock_;
+  Pieces pieces_ ABSL_GUARDED_BY(lock_);
+};
+
+}  // namespace tarn::rt
+
+#endif  // TARN_TESTS_SUPPORT_SIM_MEMORY_H_
