@@ -35,9 +35,6 @@ bool InstallHandshakeHandler();
 // True if the handler is in place; one system call.
 bool IsHandshakeHandlerInstalled();
 
-// After fork() in the child.
-void ResetHandshakeSignalAfterFork();
-
 }  // namespace tarn::rt
 
 #endif  // TARN_RUNTIME_THREAD_HANDSHAKE_SIGNAL_H_

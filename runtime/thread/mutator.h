@@ -74,6 +74,7 @@ class Mutator {
   internal::MutatorBlock* block() const { return block_; }
   const ThreadOptions& options() const { return options_; }
   const StackBounds& native_stack() const { return native_stack_; }
+  bool has_fibers() const { return fibers_ != nullptr; }
   const SavedContext& context() const { return context_; }
   // acquire: pairs with the release of whoever made the last move; see the table above.
   State state() const { return static_cast<State>(state_.load(std::memory_order_acquire)); }

@@ -19,11 +19,22 @@ namespace tarn::rt {
 class ABSL_SCOPED_LOCKABLE StopTheWorld {
  public:
   // `on_stop` (may be null) runs as a handshake function for every thread, before it parks.
-  explicit StopTheWorld(HandshakeFn on_stop = nullptr, void* arg = nullptr)
-      ABSL_EXCLUSIVE_LOCK_FUNCTION(world_stopped);
-  ~StopTheWorld() ABSL_UNLOCK_FUNCTION();
+  [[gnu::always_inline]] explicit StopTheWorld(HandshakeFn on_stop = nullptr, void* arg = nullptr)
+      ABSL_EXCLUSIVE_LOCK_FUNCTION(world_stopped) {
+    // Here and not in Begin(), so that the creator's own context is valid as long as the object.
+    const uintptr_t sp = tarn_internal_capture_registers(registers_);
+    Begin(on_stop, arg, sp, registers_);
+  }
+  ~StopTheWorld() ABSL_UNLOCK_FUNCTION() { End(); }
   StopTheWorld(const StopTheWorld&) = delete;
   StopTheWorld& operator=(const StopTheWorld&) = delete;
+
+ private:
+  static void Begin(HandshakeFn on_stop, void* arg, uintptr_t sp, const uintptr_t* registers)
+      ABSL_EXCLUSIVE_LOCK_FUNCTION(world_stopped);
+  static void End() ABSL_UNLOCK_FUNCTION(world_stopped);
+
+  uintptr_t registers_[internal::kCapturedRegisters];
 };
 
 }  // namespace tarn::rt

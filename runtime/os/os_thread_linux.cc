@@ -1,0 +1,129 @@
+#include "runtime/os/os_thread_linux.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+#include "runtime/base/check.h"
+
+namespace tarn::rt {
+namespace {
+
+// The kernel keeps at least this much address space free below the main thread's stack, whatever
+// the stack limit was at start; a limit raised later lets the stack grow into it.
+constexpr uintptr_t kMainStackGapBytes = uintptr_t{127} << 20;
+
+class ErrnoKeeper {
+ public:
+  ErrnoKeeper() : saved_(errno) {}
+  ~ErrnoKeeper() { errno = saved_; }
+  ErrnoKeeper(const ErrnoKeeper&) = delete;
+  ErrnoKeeper& operator=(const ErrnoKeeper&) = delete;
+
+ private:
+  const int saved_;
+};
+
+struct StartInfo {
+  void (*run)(void*);
+  void* arg;
+  char name[kThreadNameBytes];
+};
+
+void* StartRuntimeThread(void* p) {
+  StartInfo info;
+  std::memcpy(&info, p, sizeof(info));
+  delete static_cast<StartInfo*>(p);
+  SetThreadName(info.name);
+  info.run(info.arg);
+  return nullptr;
+}
+
+}  // namespace
+
+pid_t CurrentThreadId() { return static_cast<pid_t>(syscall(SYS_gettid)); }
+
+SignalResult SendThreadSignal(pid_t tid, int signo) {
+  ErrnoKeeper keeper;
+  if (syscall(SYS_tgkill, getpid(), tid, signo) == 0) return SignalResult::kSent;
+  return errno == EAGAIN ? SignalResult::kAgain : SignalResult::kNoThread;
+}
+
+StackBounds NativeStackBounds() {
+  ErrnoKeeper keeper;
+  pthread_attr_t attr;
+  if (pthread_getattr_np(pthread_self(), &attr) != 0) return {};
+  void* low = nullptr;
+  size_t bytes = 0;
+  const int error = pthread_attr_getstack(&attr, &low, &bytes);
+  pthread_attr_destroy(&attr);
+  if (error != 0) return {};
+  StackBounds bounds{reinterpret_cast<uintptr_t>(low), reinterpret_cast<uintptr_t>(low) + bytes};
+  if (CurrentThreadId() == getpid() && bounds.high > kMainStackGapBytes) {
+    bounds.low = std::min(bounds.low, bounds.high - kMainStackGapBytes);
+  }
+  return bounds;
+}
+
+StackBounds ActiveAlternateStack() {
+  ErrnoKeeper keeper;
+  stack_t stack;
+  if (sigaltstack(nullptr, &stack) != 0 || (stack.ss_flags & SS_ONSTACK) == 0) return {};
+  const auto low = reinterpret_cast<uintptr_t>(stack.ss_sp);
+  return {low, low + stack.ss_size};
+}
+
+void GetThreadName(char (&name)[kThreadNameBytes]) {
+  ErrnoKeeper keeper;
+  if (prctl(PR_GET_NAME, name, 0, 0, 0) != 0) name[0] = '\0';
+}
+
+void SetThreadName(const char* name) {
+  ErrnoKeeper keeper;
+  char cut[kThreadNameBytes] = {};
+  std::strncpy(cut, name, kThreadNameBytes - 1);
+  prctl(PR_SET_NAME, cut, 0, 0, 0);
+}
+
+int SpawnRuntimeThread(const char* name, void (*run)(void*), void* arg) {
+  ErrnoKeeper keeper;
+  auto* info = new (std::nothrow) StartInfo{run, arg, {}};
+  if (info == nullptr) return ENOMEM;
+  std::strncpy(info->name, name, kThreadNameBytes - 1);
+  pthread_attr_t attr;
+  if (const int error = pthread_attr_init(&attr); error != 0) {
+    delete info;
+    return error;
+  }
+  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+  // The new thread inherits the mask, so there is no moment in which it could take a signal.
+  sigset_t all;
+  sigset_t old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  pthread_t thread;
+  const int error = pthread_create(&thread, &attr, StartRuntimeThread, info);
+  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  pthread_attr_destroy(&attr);
+  if (error != 0) delete info;
+  return error;
+}
+
+bool UnblockSignal(int signo) {
+  ErrnoKeeper keeper;
+  sigset_t set;
+  sigset_t old;
+  sigemptyset(&set);
+  sigaddset(&set, signo);
+  if (pthread_sigmask(SIG_UNBLOCK, &set, &old) != 0) return false;
+  return sigismember(&old, signo) == 1;
+}
+
+}  // namespace tarn::rt

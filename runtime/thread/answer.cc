@@ -1,0 +1,173 @@
+// The thread's side of a handshake: answering it, parking for a stop, entering and leaving blocked
+// scopes. The asker's side: handshake.cc.
+// I1 Everything here runs on the thread itself with in_runtime > 0, so a handler that interrupts it
+//    defers; what the handler deferred is found by the test of `poll` when in_runtime is 0 again.
+// I2 After the answer is counted nothing of the round is read but stop_epoch.
+#include <signal.h>
+#include <time.h>
+
+#include <cerrno>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/futex.h"
+#include "runtime/thread/handshake_impl.h"
+#include "runtime/thread/round.h"
+
+namespace tarn::rt {
+namespace {
+
+// A round this old has threads that wait for a CPU.
+constexpr int64_t kLateRoundNanos = 1'000'000;
+constexpr int64_t kSliceNapNanos = 200'000;
+constexpr int kMaxNaps = 5;
+
+// Lets the threads that have not yet answered run. Yielding is not enough: the scheduler would
+// choose among the threads that ran least, and those that yielded just now are among them.
+void GiveUpSlice() {
+  const int saved = errno;
+  const timespec nap{0, kSliceNapNanos};
+  for (int i = 0; i < kMaxNaps; ++i) {
+    nanosleep(&nap, nullptr);
+    // relaxed: a stale count costs one nap.
+    if (round.remaining.load(std::memory_order_relaxed) == 0) break;
+  }
+  errno = saved;
+}
+
+// A signal was sent before this thread detached and has not arrived. Only this thread and its
+// handler.
+constinit thread_local volatile sig_atomic_t t_left_due TARN_TLS_INITIAL_EXEC = 0;
+
+void Park(uint32_t epoch) {
+  // acquire: pairs with the release in ResumeWorld; what was done to this thread's state is
+  // visible.
+  while (round.stop_epoch.load(std::memory_order_acquire) == epoch) {
+    FutexWait(round.stop_epoch, epoch);
+  }
+}
+
+}  // namespace
+
+void HandshakeImpl::Answer(Mutator& m, uintptr_t sp, const uintptr_t* registers) {
+  m.SaveContext(sp, registers);
+  const bool is_stop = round.is_stop;
+  const int64_t started = round.started;
+  // relaxed: written before kPending, which was read with acquire.
+  const uint32_t epoch = round.stop_epoch.load(std::memory_order_relaxed);
+  if (round.fn != nullptr) round.fn(m, round.arg);
+  m.block_->poll.store(0, std::memory_order_relaxed);  // keeps I3 of mutator.h
+  // relaxed: the release below publishes it, and no other asker can come before that.
+  m.state_.store(Mutator::kRunning, std::memory_order_relaxed);
+  // acq_rel: release pairs with the acquire in WaitForAnswers, directly or through the other
+  // answers.
+  const uint32_t left = round.remaining.fetch_sub(1, std::memory_order_acq_rel) - 1;
+  if (left == 0) FutexWake(round.remaining, 1);
+  if (is_stop) {
+    Park(epoch);
+  } else if (left != 0 && round.gives_up_slice.load(std::memory_order_relaxed) &&
+             MonotonicNanos() - started > kLateRoundNanos) {
+    GiveUpSlice();
+  }
+}
+
+// A frame of its own: what the callers hold in callee-saved registers is captured or lies above it.
+[[gnu::noinline]] void HandshakeImpl::AnswerHere(Mutator& m) {
+  uintptr_t registers[internal::kCapturedRegisters];
+  const uintptr_t sp = tarn_internal_capture_registers(registers);
+  if (IsPending(m)) Answer(m, sp, registers);
+}
+
+void AnswerSlow() {
+  internal::MutatorBlock& block = internal::t_block;
+  Mutator* m = block.mutator;
+  if (m == nullptr) return;
+  if (block.in_runtime.load(std::memory_order_relaxed) != 0) {
+    // relaxed: read by this thread when it leaves the runtime.
+    if (HandshakeImpl::IsPending(*m)) block.poll.store(1, std::memory_order_relaxed);
+    return;
+  }
+  // After an answer, the next round's signal may have come before in_runtime was 0 again.
+  while (HandshakeImpl::IsPending(*m)) {
+    block.in_runtime.store(1, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // against the handler on this thread
+    HandshakeImpl::AnswerHere(*m);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // against the handler on this thread
+    block.in_runtime.store(0, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // against the handler on this thread
+  }
+}
+
+bool HandshakeImpl::TryEnterBlocked(Mutator& m) {
+  uint32_t expected = Mutator::kRunning;
+  // release: pairs with the acquire of the asker's claim; publishes the context.
+  return m.state_.compare_exchange_strong(expected, Mutator::kBlocked, std::memory_order_release,
+                                          std::memory_order_relaxed);
+}
+
+void HandshakeImpl::LeaveBlocked(Mutator& m) {
+  uint32_t state = Mutator::kBlocked;
+  // acquire: pairs with the release in ReleaseClaimed; what was done for this thread is visible.
+  while (!m.state_.compare_exchange_weak(state, Mutator::kRunning, std::memory_order_acquire,
+                                         std::memory_order_relaxed)) {
+    // relaxed: the word only says that this thread sleeps; the futex compares it again.
+    if (state == Mutator::kClaimed &&
+        m.state_.compare_exchange_weak(state, Mutator::kClaimedWaited, std::memory_order_relaxed,
+                                       std::memory_order_relaxed)) {
+      state = Mutator::kClaimedWaited;
+    }
+    if (state == Mutator::kClaimedWaited) FutexWait(m.state_, Mutator::kClaimedWaited);
+    state = Mutator::kBlocked;
+  }
+}
+
+bool HandshakeImpl::TakeDueSignal() {
+  if (t_left_due != 0) {
+    t_left_due = 0;
+    return true;
+  }
+  Mutator* m = Mutator::Current();
+  // relaxed: set by the asker before the system call that brought the signal here.
+  return m != nullptr && m->signal_due_.exchange(0, std::memory_order_relaxed) != 0;
+}
+
+void HandshakeImpl::KeepDueSignal(Mutator& m) {
+  // relaxed: no asker announces another one, since the thread has left the registry.
+  if (m.signal_due_.load(std::memory_order_relaxed) == 0) return;
+  t_left_due = 1;
+  m.signal_due_.store(0, std::memory_order_relaxed);
+}
+
+bool HandshakeImpl::IsWorldStopped() {
+  // relaxed: read under the registry's lock, under which it becomes odd.
+  return (round.stop_epoch.load(std::memory_order_relaxed) & 1) != 0;
+}
+
+void HandshakeImpl::WaitUntilResumed() {
+  // relaxed: Park pairs with the resume.
+  const uint32_t epoch = round.stop_epoch.load(std::memory_order_relaxed);
+  if ((epoch & 1) != 0) Park(epoch);
+}
+
+Mutator* EnterBlocked(uintptr_t sp, const uintptr_t* registers) {
+  Mutator* m = Mutator::Current();
+  if (m == nullptr || HandshakeImpl::BlockedDepth(*m)++ != 0) return m;
+  RuntimeScope::Enter();  // left in LeaveBlocked: a handler finds nothing to do meanwhile
+  for (;;) {
+    HandshakeImpl::SaveContext(*m, sp, registers);
+    if (HandshakeImpl::TryEnterBlocked(*m)) return m;
+    if (HandshakeImpl::IsPending(*m)) HandshakeImpl::Answer(*m, sp, registers);
+  }
+}
+
+void LeaveBlocked(Mutator* m) {
+  if (m == nullptr || --HandshakeImpl::BlockedDepth(*m) != 0) return;
+  HandshakeImpl::LeaveBlocked(*m);
+  RuntimeScope::Exit();
+}
+
+[[gnu::noinline]] void RunBlockedWith(void (*body)(void*), void* arg) {
+  BlockedScope scope;
+  body(arg);
+}
+
+}  // namespace tarn::rt

@@ -1,0 +1,251 @@
+// The asker's side of a handshake, and the public entry points. The thread's side: answer.cc.
+#include "runtime/thread/handshake.h"
+
+#include <algorithm>
+
+#include "runtime/base/check.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/futex.h"
+#include "runtime/base/raw_log.h"
+#include "runtime/thread/handshake_impl.h"
+#include "runtime/thread/handshake_signal.h"
+#include "runtime/thread/round.h"
+
+namespace tarn::rt {
+namespace {
+
+// A thread that runs answers within a few microseconds; after that the asker sleeps.
+constexpr int64_t kSpinNanos = 20'000;
+constexpr int64_t kFirstLookNanos = 10'000'000;
+constexpr int64_t kWarnNanos = int64_t{10} * 1'000'000'000;
+
+// Serialises askers. Taken before the registry's lock.
+constinit Lock turn;
+
+void CpuRelax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+constinit Round round;
+
+// A thread of a stopped world that asks for another handshake is told apart by its id.
+bool HandshakeImpl::IsStoppedByCaller() {
+  // relaxed: only the thread that wrote its own id there finds it.
+  return round.stopper.load(std::memory_order_relaxed) == CurrentThreadId();
+}
+
+void HandshakeImpl::AcquireTurn() {
+  // The analysis cannot follow the turn through RunBlocked and into other functions.
+  struct Turn {
+    static bool Try() ABSL_NO_THREAD_SAFETY_ANALYSIS { return turn.TryAcquire(); }
+    static void Wait() ABSL_NO_THREAD_SAFETY_ANALYSIS { turn.Acquire(); }
+  };
+  if (Turn::Try()) return;
+  RunBlocked([] { Turn::Wait(); });  // keeps I4 of handshake.h
+}
+
+void HandshakeImpl::ReleaseTurn() ABSL_NO_THREAD_SAFETY_ANALYSIS { turn.Release(); }
+
+// Asks one thread: claims it if it is blocked, else leaves the request for it. Returns the list of
+// claimed threads. Under the registry's lock, so the thread cannot leave and its block is alive.
+Mutator* HandshakeImpl::RequestFrom(Mutator& m, Mutator* claimed) {
+  // relaxed: only the asker reads it before the answers; they follow the release below.
+  round.remaining.fetch_add(1, std::memory_order_relaxed);
+  uint32_t state = m.state_.load(std::memory_order_relaxed);
+  for (;;) {
+    if (state == Mutator::kBlocked) {
+      // acquire: pairs with the release in TryEnterBlocked; the context and all that the thread did
+      // are visible.
+      if (m.state_.compare_exchange_weak(state, Mutator::kClaimed, std::memory_order_acquire,
+                                         std::memory_order_relaxed)) {
+        // relaxed: the thread reads it after the acquire in LeaveBlocked.
+        m.block_->poll.store(0, std::memory_order_relaxed);
+        m.next_claimed_ = claimed;
+        return &m;
+      }
+    } else {
+      TARN_ASSERT(state == Mutator::kRunning);
+      // keeps I3 of mutator.h. relaxed: a late view only delays a poll; the state decides.
+      m.block_->poll.store(1, std::memory_order_relaxed);
+      // release: pairs with the acquire in IsPending and TryEnterBlocked; publishes the round.
+      if (m.state_.compare_exchange_weak(state, Mutator::kPending, std::memory_order_release,
+                                         std::memory_order_relaxed)) {
+        if (!m.options_.cooperative && !SendSignal(m)) round.needs_resend = true;
+        return claimed;
+      }
+    }
+  }
+}
+
+// False if the system asks to try again later.
+bool HandshakeImpl::SendSignal(Mutator& m) {
+  // relaxed: the handler runs on the thread after the system call below.
+  if (m.signal_due_.exchange(1, std::memory_order_relaxed) != 0) return true;  // one is on its way
+  switch (SendThreadSignal(m.tid_, HandshakeSignal())) {
+    case SignalResult::kSent:
+      return true;
+    case SignalResult::kAgain:
+      m.signal_due_.store(0, std::memory_order_relaxed);
+      return false;
+    case SignalResult::kNoThread:
+      break;
+  }
+  FatalValue("a thread ended while attached to the heap, thread id", static_cast<uint64_t>(m.tid_));
+}
+
+Mutator* HandshakeImpl::Request(Mutator* self, bool stop) {
+  ThreadRegistry& registry = ThreadRegistry::Get();
+  LockHolder hold(registry.lock_);
+  if (stop) {
+    round.stopper.store(CurrentThreadId(), std::memory_order_relaxed);
+    // relaxed: attaching threads read it under the same lock; pending ones after the acquire of
+    // kPending.
+    round.stop_epoch.fetch_add(1, std::memory_order_relaxed);
+  }
+  Mutator* claimed = nullptr;
+  for (Mutator* m = registry.head_; m != nullptr; m = m->next_) {
+    if (m != self) claimed = RequestFrom(*m, claimed);
+  }
+  return claimed;
+}
+
+void HandshakeImpl::ReleaseClaimed(Mutator& m) {
+  // release: pairs with the acquire in LeaveBlocked; what was done for the thread is visible to it.
+  const uint32_t old = m.state_.exchange(Mutator::kBlocked, std::memory_order_release);
+  if (old == Mutator::kClaimedWaited) FutexWake(m.state_, 1);
+}
+
+void HandshakeImpl::RunRound(HandshakeFn fn, void* arg, bool stop, uintptr_t sp,
+                             const uintptr_t* registers) {
+  Mutator* self = Mutator::Current();
+  round.fn = fn;
+  round.arg = arg;
+  round.is_stop = stop;
+  round.needs_resend = false;
+  round.started = MonotonicNanos();
+  round.remaining.store(1, std::memory_order_relaxed);  // I2: the asker's own unit
+  Mutator* claimed = Request(self, stop);
+
+  if (self != nullptr) {
+    // In a blocked scope of its own the saved context is the right one.
+    if (self->blocked_depth_ == 0) self->SaveContext(sp, registers);
+    if (fn != nullptr) fn(*self, arg);
+  }
+  uint32_t done = 1;
+  for (Mutator* m = claimed; m != nullptr; ++done) {
+    Mutator* next = m->next_claimed_;
+    if (fn != nullptr) fn(*m, arg);
+    if (!stop) ReleaseClaimed(*m);
+    m = next;
+  }
+  if (stop) round.claimed = claimed;
+  // acq_rel: as in Answer(); the asker's own functions are ordered by the program.
+  if (round.remaining.fetch_sub(done, std::memory_order_acq_rel) != done) WaitForAnswers();
+}
+
+void HandshakeImpl::RunForStopped(HandshakeFn fn, void* arg, uintptr_t sp,
+                                  const uintptr_t* registers) {
+  Mutator* self = Mutator::Current();
+  // The context of the stop is valid again afterwards: this frame is gone then.
+  const SavedContext at_stop = self != nullptr ? self->context_ : SavedContext{};
+  if (self != nullptr && self->blocked_depth_ == 0) self->SaveContext(sp, registers);
+  // Nobody attaches or detaches now, so the list may be walked without the lock, which `fn` may
+  // need.
+  Mutator* head;
+  {
+    LockHolder hold(ThreadRegistry::Get().lock_);
+    head = ThreadRegistry::Get().head_;
+  }
+  for (Mutator* m = head; m != nullptr; m = m->next_) fn(*m, arg);
+  if (self != nullptr) self->context_ = at_stop;
+}
+
+void HandshakeImpl::WaitForAnswers() {
+  const int64_t start = MonotonicNanos();
+  // acquire (both loads): pairs with the release in Answer(); what the functions wrote is visible.
+  while (round.remaining.load(std::memory_order_acquire) != 0) {
+    if (MonotonicNanos() - start > kSpinNanos) break;
+    for (int i = 0; i < 16; ++i) CpuRelax();
+  }
+  int64_t patience = round.needs_resend ? 1'000'000 : kFirstLookNanos;
+  bool has_warned = false;
+  for (;;) {
+    const uint32_t left = round.remaining.load(std::memory_order_acquire);
+    if (left == 0) return;
+    const int64_t before = MonotonicNanos();
+    FutexWait(round.remaining, left, patience);
+    if (MonotonicNanos() - before < patience) continue;
+    const bool try_again = LookAfterPending(has_warned ? 0 : before - start);
+    has_warned = has_warned || before - start > kWarnNanos;
+    patience = try_again ? 1'000'000 : std::min<int64_t>(patience * 2, 1'000'000'000);
+  }
+}
+
+// What may have gone wrong when a round is late: the program has replaced the handler, a signal
+// could not be queued, or a thread is gone. Returns whether a signal is still to be sent.
+bool HandshakeImpl::LookAfterPending(int64_t waited_ns) {
+  const bool was_replaced = !IsHandshakeHandlerInstalled();
+  if (was_replaced && !InstallHandshakeHandler())
+    Fatal("cannot install the handshake signal again");
+  bool try_again = false;
+  ThreadRegistry& registry = ThreadRegistry::Get();
+  LockHolder hold(registry.lock_);
+  for (Mutator* m = registry.head_; m != nullptr; m = m->next_) {
+    if (m->state_.load(std::memory_order_relaxed) != Mutator::kPending) continue;
+    if (SendThreadSignal(m->tid_, 0) == SignalResult::kNoThread) {
+      FatalValue("a thread ended while attached to the heap, thread id",
+                 static_cast<uint64_t>(m->tid_));
+    }
+    if (waited_ns > kWarnNanos) {
+      RawLine()
+          .Str("tarn: collector waits for thread ")
+          .Dec(m->tid_)
+          .Str(" (")
+          .Str(m->name_)
+          .Str("): it blocks the handshake signal, or is cooperative and has no safepoint")
+          .WriteTo();
+    }
+    if (m->options_.cooperative) continue;
+    // The signal may have been taken by sigwait() or a foreign handler: forget that one is due.
+    m->signal_due_.store(0, std::memory_order_relaxed);
+    if (!SendSignal(*m)) try_again = true;
+  }
+  return try_again;
+}
+
+void HandshakeImpl::ResumeWorld() {
+  Mutator* claimed = round.claimed;
+  round.claimed = nullptr;
+  round.stopper.store(0, std::memory_order_relaxed);
+  // release: pairs with the acquire in WaitUntilResumed; what was done during the stop is visible.
+  round.stop_epoch.fetch_add(1, std::memory_order_release);
+  FutexWake(round.stop_epoch, INT32_MAX);
+  for (Mutator* m = claimed; m != nullptr;) {
+    Mutator* next = m->next_claimed_;
+    ReleaseClaimed(*m);
+    m = next;
+  }
+}
+
+void Handshake(HandshakeFn fn, void* arg) {
+  uintptr_t registers[internal::kCapturedRegisters];
+  const uintptr_t sp = tarn_internal_capture_registers(registers);
+  RuntimeScope scope;
+  if (HandshakeImpl::IsStoppedByCaller()) {
+    HandshakeImpl::RunForStopped(fn, arg, sp, registers);
+    return;
+  }
+  HandshakeImpl::AcquireTurn();
+  HandshakeImpl::RunRound(fn, arg, /*stop=*/false, sp, registers);
+  HandshakeImpl::ReleaseTurn();
+}
+
+void SetGiveUpSlice(bool on) { round.gives_up_slice.store(on, std::memory_order_relaxed); }
+
+}  // namespace tarn::rt
