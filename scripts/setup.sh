@@ -21,6 +21,13 @@ tarn_packages=(
   "binutils objdump"
   "git git"
 )
+# Headers to compile for arm64 (scripts/check_arm64); an arm64 machine has its own.
+if [[ $(uname -m) != aarch64 ]]; then
+  tarn_packages+=(
+    "libc6-dev-arm64-cross /usr/aarch64-linux-gnu/include/stdio.h"
+    "libstdc++-12-dev-arm64-cross /usr/aarch64-linux-gnu/include/c++/12/vector"
+  )
+fi
 
 tarn_has() {
   local probe
