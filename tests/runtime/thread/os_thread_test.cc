@@ -1,0 +1,105 @@
+// runtime/os/os_thread_linux.
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "runtime/os/os_thread_linux.h"
+#include "tests/runtime/thread/thread_test_util.h"
+
+namespace tarn::rt {
+namespace {
+
+uintptr_t Here() { return reinterpret_cast<uintptr_t>(__builtin_frame_address(0)); }
+
+TEST(OsThreadTest, StackBoundsContainTheFramesOfTheMainThreadAndOfOthers) {
+  const StackBounds main_stack = NativeStackBounds();
+  EXPECT_TRUE(main_stack.Contains(Here()));
+  EXPECT_FALSE(main_stack.Contains(reinterpret_cast<uintptr_t>(&environ)));
+  std::thread([&] {
+    const StackBounds stack = NativeStackBounds();
+    EXPECT_TRUE(stack.Contains(Here()));
+    EXPECT_FALSE(main_stack.Contains(Here()));
+  }).join();
+}
+
+TEST(OsThreadTest, SignalToAThreadThatEndedIsReported) {
+  pid_t tid = 0;
+  std::thread([&] { tid = CurrentThreadId(); }).join();
+  // The id may be visible for a moment after the join.
+  WaitUntil([&] { return SendThreadSignal(tid, 0) == SignalResult::kNoThread; });
+  EXPECT_EQ(SendThreadSignal(CurrentThreadId(), 0), SignalResult::kSent);
+}
+
+TEST(OsThreadTest, ErrnoSurvivesAFailingCall) {
+  errno = 77;
+  SendThreadSignal(-5, 0);
+  EXPECT_EQ(errno, 77);
+}
+
+TEST(OsThreadTest, AlternateStackIsSeenOnlyWhileInUse) {
+  static StackBounds seen;
+  std::thread([] {
+    std::vector<char> memory(64 << 10);
+    stack_t stack = {};
+    stack.ss_sp = memory.data();
+    stack.ss_size = memory.size();
+    ASSERT_EQ(sigaltstack(&stack, nullptr), 0);
+    EXPECT_EQ(ActiveAlternateStack().high, 0u);
+    struct sigaction action = {};
+    action.sa_flags = SA_ONSTACK;
+    action.sa_handler = [](int) { seen = ActiveAlternateStack(); };
+    sigaction(SIGUSR2, &action, nullptr);
+    raise(SIGUSR2);
+#if !TARN_TSAN  // it may call the handler later, on the normal stack
+    EXPECT_EQ(seen.low, reinterpret_cast<uintptr_t>(memory.data()));
+    EXPECT_EQ(seen.high, seen.low + memory.size());
+#endif
+    stack.ss_flags = SS_DISABLE;
+    sigaltstack(&stack, nullptr);
+    signal(SIGUSR2, SIG_DFL);
+  }).join();
+}
+
+TEST(OsThreadTest, SpawnedThreadHasItsNameAndNoSignals) {
+  struct Seen {
+    std::atomic<bool> done{false};
+    char name[kThreadNameBytes] = {};
+    sigset_t mask;
+  } seen;
+  ASSERT_EQ(SpawnRuntimeThread(
+                "tarn-helper-with-a-long-name",
+                [](void* arg) {
+                  auto* s = static_cast<Seen*>(arg);
+                  GetThreadName(s->name);
+                  pthread_sigmask(SIG_SETMASK, nullptr, &s->mask);
+                  s->done = true;
+                },
+                &seen),
+            0);
+  WaitUntil([&] { return seen.done.load(); });
+  EXPECT_STREQ(seen.name, "tarn-helper-wit");
+  for (const int signo : {SIGURG, SIGINT, SIGTERM, SIGALRM, SIGPROF, SIGUSR1}) {
+    EXPECT_EQ(sigismember(&seen.mask, signo), 1) << signo;
+  }
+  sigset_t own;
+  pthread_sigmask(SIG_SETMASK, nullptr, &own);
+  EXPECT_EQ(sigismember(&own, SIGINT), 0);  // the spawner's mask is as before
+}
+
+TEST(OsThreadTest, UnblockSaysWhetherTheSignalWasBlocked) {
+  std::thread([] {
+    EXPECT_FALSE(UnblockSignal(SIGUSR1));
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    EXPECT_TRUE(UnblockSignal(SIGUSR1));
+    EXPECT_FALSE(UnblockSignal(SIGUSR1));
+  }).join();
+}
+
+}  // namespace
+}  // namespace tarn::rt
