@@ -89,7 +89,7 @@ Value StringJoin(Args args) {
   String* r = NewString(length, wide);
   size_t at = 0;
   for (Value p = args[0]; p.IsPair(); p = Cdr(p)) {
-    if (at > 0 || p != args[0]) {
+    if (p != args[0]) {
       CopyChars(r, at, delimiter, 0, delimiter->length);
       at += delimiter->length;
     }
