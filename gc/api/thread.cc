@@ -1,6 +1,7 @@
 // tarn/thread.h, on top of runtime/thread.
 #include "tarn/thread.h"
 
+#include "gc/api/instance.h"
 #include "runtime/base/check.h"
 #include "runtime/thread/runtime_scope.h"
 #include "runtime/thread/thread_registry.h"
@@ -8,6 +9,7 @@
 namespace tarn::internal {
 
 absl::Status AttachThread(const ThreadOptions& options) {
+  rt::Instance::Get();
   rt::ThreadOptions low;
   low.cooperative = options.cooperative;
   low.precise_roots = options.precise_roots;

@@ -17,7 +17,13 @@ void FatalValue(const char* message, uint64_t value) {
 }
 
 void CheckFailed(const char* file, int line, const char* condition) {
-  RawLine().Str("tarn: fatal: ").Str(file).Str(":").Dec(line).Str(": check failed: ").Str(condition)
+  RawLine()
+      .Str("tarn: fatal: ")
+      .Str(file)
+      .Str(":")
+      .Dec(line)
+      .Str(": check failed: ")
+      .Str(condition)
       .WriteTo();
   std::abort();
 }

@@ -17,17 +17,16 @@ namespace tarn::rt {
 
 }  // namespace tarn::rt
 
-#define TARN_CHECK(cond)                                          \
-  do {                                                            \
-    if (__builtin_expect(!(cond), 0))                             \
-      ::tarn::rt::CheckFailed(__FILE__, __LINE__, #cond);         \
+#define TARN_CHECK(cond)                                                                  \
+  do {                                                                                    \
+    if (__builtin_expect(!(cond), 0)) ::tarn::rt::CheckFailed(__FILE__, __LINE__, #cond); \
   } while (0)
 
 #if TARN_ASSERTS_ENABLED
 #define TARN_ASSERT(cond) TARN_CHECK(cond)
 #else
-#define TARN_ASSERT(cond)         \
-  do {                            \
+#define TARN_ASSERT(cond)               \
+  do {                                  \
     if (false) static_cast<void>(cond); \
   } while (0)
 #endif

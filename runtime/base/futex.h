@@ -7,8 +7,8 @@
 
 namespace tarn::rt {
 
-// Sleeps while *word == expected, at most timeout_ns (negative: for ever). May return early, so callers
-// loop. Preserves errno; async-signal-safe.
+// Sleeps while *word == expected, at most timeout_ns (negative: for ever). May return early, so
+// callers loop. Preserves errno; async-signal-safe.
 void FutexWait(std::atomic<uint32_t>& word, uint32_t expected, int64_t timeout_ns = -1);
 void FutexWake(std::atomic<uint32_t>& word, int count);
 

@@ -5,7 +5,8 @@
 namespace tarn::rt {
 namespace {
 
-constexpr int kSpins = 64;  // about a microsecond: longer than any page-cache hit, shorter than a sleep
+constexpr int kSpins =
+    64;  // about a microsecond: longer than any page-cache hit, shorter than a sleep
 
 void CpuRelax() {
 #if defined(__x86_64__)

@@ -1,10 +1,9 @@
 // Lock: the runtime's own mutex, a three-state futex lock that spins briefly before it sleeps.
-// Used instead of absl::Mutex because it must neither allocate nor touch per-thread library state: it is
-// taken inside allocation slow paths, on threads that are about to exit, and in a child after fork().
-// A thread holds a Lock only while its in_runtime count is above zero (so it is never stopped or
-// handshaken while holding one), or when it is not attached; hence the collector may take any Lock while
-// all threads are stopped.
-// Algorithm: Drepper, "Futexes are tricky" (mutex 3).
+// Used instead of absl::Mutex because it must neither allocate nor touch per-thread library state:
+// it is taken inside allocation slow paths, on threads that are about to exit, and in a child after
+// fork(). A thread holds a Lock only while its in_runtime count is above zero (so it is never
+// stopped or handshaken while holding one), or when it is not attached; hence the collector may
+// take any Lock while all threads are stopped. Algorithm: Drepper, "Futexes are tricky" (mutex 3).
 #ifndef TARN_RUNTIME_BASE_LOCK_H_
 #define TARN_RUNTIME_BASE_LOCK_H_
 

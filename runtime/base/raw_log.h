@@ -17,7 +17,8 @@ class RawLine {
   // Three digits after the point, as "1.250".
   RawLine& Fixed3(double v);
   std::string_view view() const { return {buf_, len_}; }
-  // Appends a newline and writes the line to `fd`. A failing write is ignored: there is nobody to tell.
+  // Appends a newline and writes the line to `fd`. A failing write is ignored: there is nobody to
+  // tell.
   void WriteTo(int fd = 2);
 
  private:

@@ -153,7 +153,8 @@ PageBits::Range PageBits::FindScavengeCandidate(size_t from, size_t min, size_t 
     run += static_cast<size_t>(std::countl_zero(blocked(i - 1)));
   }
 
-  size_t npages = std::min(run, max == 0 ? min : static_cast<size_t>(RoundUp(max, min)));
+  const size_t most = RoundUp(std::clamp(max, min, kChunkPages), min);
+  size_t npages = std::min(run, most);
   size_t page = end - npages;
   if (huge > min && RoundUp(page, huge) <= end) {
     const size_t boundary = RoundDown(page, huge);

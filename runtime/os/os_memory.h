@@ -65,6 +65,22 @@ class OsMemory {
   virtual int LastError() const = 0;
 };
 
+// None -> Ready in one step: `bytes` of zeroed memory for the runtime's own tables. Null when the system
+// refuses; nothing has changed then.
+[[nodiscard]] inline void* AllocateReady(OsMemory& os, size_t bytes) {
+  void* p = os.Reserve(bytes, os.PhysicalPageBytes());
+  if (p == nullptr) return nullptr;
+  if (!os.Map(p, bytes)) {
+    os.Free(p, bytes, 0, 0);
+    return nullptr;
+  }
+  if (!os.Used(p, bytes, bytes)) {
+    os.Free(p, bytes, bytes, 0);
+    return nullptr;
+  }
+  return p;
+}
+
 }  // namespace tarn::rt
 
 #endif  // TARN_RUNTIME_OS_OS_MEMORY_H_

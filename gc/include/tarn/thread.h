@@ -108,7 +108,8 @@ class BlockedScope {
 };
 
 // Runs f() in a blocked scope of its own frame; f does not touch the heap.
-// Errors, thread-safety, blocking: as BlockedScope. An exception that leaves `f` ends the program.
+// Errors, thread-safety, blocking: as BlockedScope. An exception that leaves `f` ends the scope and
+// goes on.
 template <class F>
 void Blocked(F&& f) {
   using Fn = std::remove_reference_t<F>;

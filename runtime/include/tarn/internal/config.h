@@ -23,8 +23,8 @@ inline constexpr size_t kTinyBytes = 16;  // block size of the tiny allocator
 // smallest class (8 bytes, 1024 objects a page) fit: the bits of a span start at its first page.
 inline constexpr size_t kMarkBytesPerPage = kPageBytes / kWordBytes / 8;
 
-// A span class is a (size class, layout) pair, numbered densely from 1 at run time; 0 is never used,
-// so that a zero-initialised static means "not yet assigned".
+// A span class is a (size class, layout) pair, numbered densely from 1 at run time; 0 is never
+// used, so that a zero-initialised static means "not yet assigned".
 inline constexpr size_t kMaxSpanClasses = size_t{1} << 14;
 inline constexpr size_t kMaxLayouts = size_t{1} << 16;
 

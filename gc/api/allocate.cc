@@ -1,0 +1,126 @@
+// Slow paths of allocation: registration of types, refills, large objects, when to collect.
+// I1 A collection happens before memory is taken, never between taking it and returning it: threads
+// with
+//    precise roots hold no unrooted object while they wait.
+#include <new>
+
+#include "gc/api/instance.h"
+#include "runtime/base/bits.h"
+#include "runtime/heap/thread_cache.h"
+#include "runtime/thread/runtime_scope.h"
+#include "runtime/thread/thread_registry.h"
+#include "tarn/internal/alloc_fast.h"
+#include "tarn/make_gc.h"
+
+namespace tarn::internal {
+
+using rt::Instance;
+using rt::Mutator;
+using rt::ThreadCache;
+
+namespace {
+
+// A noinline frame of its own, inside the runtime: handshakes wait until it is left.
+template <class F>
+[[gnu::noinline]] void* InRuntime(F&& take) {
+  Instance& instance = Instance::Get();
+  Mutator& m = rt::EnsureAttached();
+  rt::RuntimeScope scope;
+  if (m.cache == nullptr) return nullptr;
+  if (m.cache->WantsFlush()) m.cache->FlushLive();
+  instance.collector().SlowPathTaken();
+  void* p = take(*m.cache);
+  if (p == nullptr) {
+    instance.collector().CollectNow();
+    p = take(*m.cache);
+  }
+  return p;
+}
+
+// The rest of a run may have become usable while a collection ran.
+void* TakeSmall(ThreadCache& cache, uint32_t span_class) {
+  return cache.Allocate(static_cast<uint16_t>(span_class));
+}
+
+// Takes pages off a large object's collection debt: it may be larger than everything before.
+void* TakeLarge(ThreadCache& cache, uint32_t span_class, size_t bytes) {
+  return cache.AllocateLarge(static_cast<uint16_t>(span_class), bytes);
+}
+
+uint32_t SiteClass(FixedSite& site, size_t size_class) {
+  uint32_t c = site.span_class.load(std::memory_order_relaxed);
+  if (c != 0) return c;
+  rt::RuntimeScope scope;
+  c = Instance::Get().SpanClassFor(size_class, site.layout());
+  site.span_class.store(c, std::memory_order_relaxed);  // relaxed: a number; see FixedSite
+  return c;
+}
+
+uint32_t SiteClass(SizedSite& site, size_t size_class) {
+  const uint16_t have = site.span_class[size_class].load(std::memory_order_relaxed);
+  if (have != 0) return have;
+  rt::RuntimeScope scope;
+  uint32_t layout = site.layout_id.load(std::memory_order_relaxed);
+  if (layout == 0) {
+    layout = site.layout() + uint32_t{1};
+    site.layout_id.store(layout, std::memory_order_relaxed);  // relaxed: a number
+  }
+  const uint16_t c = Instance::Get().SpanClassFor(size_class, static_cast<uint16_t>(layout - 1));
+  site.span_class[size_class].store(c, std::memory_order_relaxed);  // relaxed: a number
+  return c;
+}
+
+}  // namespace
+
+uint16_t InternLayout(const LayoutSpec& spec) { return Instance::Get().layouts().Intern(spec); }
+
+void* AllocateFixedSlow(FixedSite& site) {
+  Instance::Get();
+  const size_t size_class = SizeToAlignedClass(site.bytes, site.align);
+  const uint32_t c = SiteClass(site, size_class);
+  return InRuntime([&](ThreadCache& cache) {
+    return size_class != 0 ? TakeSmall(cache, c) : TakeLarge(cache, c, site.bytes);
+  });
+}
+
+void* AllocateSizedSlow(SizedSite& site, size_t bytes, size_t size_class) {
+  Instance::Get();
+  const uint32_t c = SiteClass(site, size_class);
+  return InRuntime([&](ThreadCache& cache) {
+    return size_class != 0 ? TakeSmall(cache, c) : TakeLarge(cache, c, bytes);
+  });
+}
+
+void* AllocateTinySlow(size_t bytes, size_t align) {
+  Instance& instance = Instance::Get();
+  Mutator& m = rt::EnsureAttached();
+  if (m.cache != nullptr) {
+    rt::RuntimeScope scope;
+    if (void* p = m.cache->TryTiny(bytes, align)) return p;
+  }
+  return InRuntime(
+      [&](ThreadCache& cache) { return cache.AllocateTiny(instance.tiny_class(), bytes, align); });
+}
+
+void ThrowBadAlloc() { throw std::bad_alloc(); }
+
+uint16_t NoScanLayout() { return rt::LayoutTable::kNoScanId; }
+uint16_t ConservativeLayout() { return rt::LayoutTable::kConservativeId; }
+
+namespace {
+constinit SizedSite g_noscan_bytes{{}, &NoScanLayout, {0}};
+constinit SizedSite g_conservative_bytes{{}, &ConservativeLayout, {0}};
+}  // namespace
+
+}  // namespace tarn::internal
+
+namespace tarn {
+
+void* AllocateBytes(size_t bytes, Scan scan) {
+  if (bytes == 0) bytes = 1;
+  return internal::AllocateSized(
+      scan == Scan::kNone ? internal::g_noscan_bytes : internal::g_conservative_bytes, bytes,
+      internal::kWordBytes);
+}
+
+}  // namespace tarn

@@ -1,0 +1,42 @@
+// Out-of-line parts of the write barrier. Marking runs under a real stop so far, so no thread ever
+// sees the barrier on except before it has attached.
+#include "tarn/internal/barrier.h"
+
+#include "gc/api/instance.h"
+#include "gc/collect/mutator_gc.h"
+#include "gc/collect/object_ref.h"
+#include "runtime/thread/runtime_scope.h"
+#include "runtime/thread/thread_registry.h"
+
+namespace tarn::internal {
+namespace {
+
+void Shade(rt::Mutator& m, uintptr_t p) {
+  rt::Heap& heap = rt::Instance::Get().heap();
+  if (m.gc == nullptr || !heap.cage().Contains(p)) return;
+  if (const rt::ObjectRef r = FindObject(heap, p)) m.gc->sink.Push(r.base);
+}
+
+}  // namespace
+
+void BarrierSlow(std::atomic<uintptr_t>* slot, uintptr_t old_pointer, uintptr_t new_pointer) {
+  static_cast<void>(slot);
+  rt::Instance::Get();
+  rt::Mutator& m = rt::EnsureAttached();
+  rt::RuntimeScope scope;
+  // relaxed: set in a handshake of this thread; the attach may just have cleared it.
+  if (t_block.barrier_on.load(std::memory_order_relaxed) == 0) return;
+  Shade(m, old_pointer);
+  Shade(m, new_pointer);
+}
+
+void InitBarrierSlow(uintptr_t new_pointer) {
+  rt::Instance::Get();
+  rt::Mutator& m = rt::EnsureAttached();
+  rt::RuntimeScope scope;
+  // relaxed: as above.
+  if (t_block.barrier_on.load(std::memory_order_relaxed) == 0) return;
+  Shade(m, new_pointer);
+}
+
+}  // namespace tarn::internal

@@ -1,0 +1,108 @@
+#include "gc/api/environment.h"
+
+#include <charconv>
+#include <csignal>
+#include <optional>
+#include <string_view>
+
+namespace tarn::rt {
+namespace {
+
+// A decimal number, digits only.
+std::optional<uint64_t> ParseNumber(std::string_view s) {
+  uint64_t v = 0;
+  const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
+  if (error != std::errc() || end != s.data() + s.size() || s.empty()) return std::nullopt;
+  return v;
+}
+
+void ParseGogc(std::string_view value, Settings& s, std::vector<std::string>& complaints) {
+  if (value.empty()) return;
+  if (value == "off") {
+    s.gc_percent = -1;
+    return;
+  }
+  const std::optional<uint64_t> v = ParseNumber(value);
+  if (!v || *v > INT32_MAX) {
+    complaints.push_back("tarn: GOGC=" + std::string(value) +
+                         ": not 'off' or a number from 0 to 2147483647; using 100");
+    return;
+  }
+  s.gc_percent = static_cast<int>(*v);
+}
+
+// One "key=value" of GODEBUG. Returns what is wrong with it, or an empty string.
+std::string ParseKey(std::string_view key, std::string_view value, Settings& s) {
+  const auto flag = [&](bool& target, bool when_one) -> std::string {
+    if (value != "0" && value != "1") return "the value must be 0 or 1";
+    target = (value == "1") == when_one;
+    return "";
+  };
+  if (key == "gctrace") return flag(s.gc_trace, true);
+  if (key == "clobberfree") return flag(s.clobber_free, true);
+  if (key == "verify") return flag(s.verify, true);
+  if (key == "madvdontneed") return flag(s.use_madv_free, false);
+  if (key == "gcstoptheworld") {
+    // Every collection stops the world so far.
+    return value == "0" || value == "1" || value == "2" ? "" : "the value must be 0, 1 or 2";
+  }
+  if (key == "gcstress") {
+    const std::optional<uint64_t> v = ParseNumber(value);
+    if (!v) return "the value must be a number";
+    s.gc_stress = *v;
+    return "";
+  }
+  return "unknown key";
+}
+
+void ParseGodebug(std::string_view all, Settings& s, std::vector<std::string>& complaints) {
+  size_t at = 0;
+  while (at < all.size()) {
+    size_t end = all.find(',', at);
+    if (end == std::string_view::npos) end = all.size();
+    const std::string_view item = all.substr(at, end - at);
+    at = end + 1;
+    if (item.empty()) continue;
+    const size_t eq = item.find('=');
+    const std::string_view key = item.substr(0, eq);
+    const std::string_view value = eq == std::string_view::npos ? "" : item.substr(eq + 1);
+    const std::string wrong = ParseKey(key, value, s);
+    if (wrong.empty()) continue;
+    complaints.push_back("tarn: GODEBUG=" + std::string(item) + ": " + wrong + "; ignored");
+  }
+}
+
+}  // namespace
+
+Settings ParseEnvironment(const char* gogc, const char* godebug,
+                          std::vector<std::string>& complaints) {
+  Settings s;
+  if (gogc != nullptr) ParseGogc(gogc, s, complaints);
+  if (godebug != nullptr) ParseGodebug(godebug, s, complaints);
+  return s;
+}
+
+absl::Status ApplyOptions(const Options& o, Settings& s) {
+  if (o.markers && (*o.markers < 1 || *o.markers > 64)) {
+    return absl::InvalidArgumentError("markers must be from 1 to 64");
+  }
+  if (o.cage_bytes && (*o.cage_bytes < size_t{1} << 30 || *o.cage_bytes > size_t{1} << 46 ||
+                       *o.cage_bytes % (size_t{64} << 20) != 0)) {
+    return absl::InvalidArgumentError(
+        "cage_bytes must be a multiple of 64 MiB from 1 GiB to 64 TiB");
+  }
+  if (o.handshake_signal && (*o.handshake_signal < 1 || *o.handshake_signal > SIGRTMAX)) {
+    return absl::InvalidArgumentError("handshake_signal is no signal number");
+  }
+  if (o.gc_percent) s.gc_percent = *o.gc_percent < 0 ? -1 : *o.gc_percent;
+  if (o.gc_trace) s.gc_trace = *o.gc_trace;
+  if (o.markers) s.markers = *o.markers;
+  if (o.cage_bytes) s.cage_bytes = *o.cage_bytes;
+  if (o.handshake_signal) s.handshake_signal = *o.handshake_signal;
+  if (o.gc_stress) s.gc_stress = *o.gc_stress;
+  if (o.clobber_free) s.clobber_free = *o.clobber_free;
+  if (o.verify) s.verify = *o.verify;
+  return absl::OkStatus();
+}
+
+}  // namespace tarn::rt

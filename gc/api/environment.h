@@ -1,0 +1,39 @@
+// Settings from the environment: GOGC and GODEBUG, and how bad values are reported.
+// Pure: the strings come in as arguments; the caller prints the complaints.
+#ifndef TARN_GC_API_ENVIRONMENT_H_
+#define TARN_GC_API_ENVIRONMENT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "tarn/options.h"
+
+namespace tarn::rt {
+
+struct Settings {
+  int gc_percent = 100;
+  bool gc_trace = false;
+  bool clobber_free = false;
+  bool verify = false;
+  bool use_madv_free = false;
+  uint64_t gc_stress = 0;
+  int markers = 0;           // 0: by CPU count
+  size_t cage_bytes = 0;     // 0: default
+  int handshake_signal = 0;  // 0: default
+};
+
+// Reads GOGC and GODEBUG (null: not set). Each value that is not understood leaves the default in
+// place and adds one line to `complaints`.
+Settings ParseEnvironment(const char* gogc, const char* godebug,
+                          std::vector<std::string>& complaints);
+
+// Overrides `settings` with the options that are set. InvalidArgument names the first one out of
+// range.
+absl::Status ApplyOptions(const Options& options, Settings& settings);
+
+}  // namespace tarn::rt
+
+#endif  // TARN_GC_API_ENVIRONMENT_H_

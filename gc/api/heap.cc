@@ -1,0 +1,104 @@
+// The heap as the program sees it: start, collect, tune, measure.
+#include "tarn/heap.h"
+
+#include "gc/api/instance.h"
+#include "gc/collect/verifier.h"
+#include "runtime/heap/thread_cache.h"
+#include "runtime/thread/stop_world.h"
+#include "runtime/thread/thread_registry.h"
+
+namespace tarn {
+
+using internal::kPageBytes;
+using rt::HeapStats;
+using rt::Instance;
+
+absl::Status Init(const Options& options) { return Instance::Start(options); }
+
+void Collect() { Instance::Get().collector().CollectNow(); }
+
+int SetGcPercent(int percent) { return Instance::Get().collector().SetGcPercent(percent); }
+
+namespace {
+
+// What threads hold in runs that they have not handed to the program.
+rt::ThreadCache::Unused UnusedInRuns() {
+  rt::ThreadCache::Unused total;
+  rt::ThreadRegistry::Get().ForEach([&](rt::Mutator& m) {
+    if (m.cache == nullptr) return;
+    const rt::ThreadCache::Unused u = m.cache->UnusedInRuns();
+    total.bytes += u.bytes;
+    total.slots += u.slots;
+  });
+  return total;
+}
+
+void CountBySize(rt::Heap& heap, MemStats& s) {
+  rt::Cage& cage = heap.cage();
+  for (size_t c = 0; c < internal::kNumSizeClasses; ++c)
+    s.by_size[c].size = internal::kClassBytes[c];
+  for (size_t page = 0; page < cage.committed_pages();) {
+    if (!cage.Entry(page).in_use()) {
+      ++page;
+      continue;
+    }
+    const rt::Span* span = cage.SpanAt(page);
+    s.by_size[heap.classes().Info(span->span_class).size_class].objects += span->alloc_count;
+    page += span->npages;
+  }
+}
+
+void FillFromLedger(Instance& instance, MemStats& s) {
+  rt::Heap& heap = instance.heap();
+  const HeapStats& st = heap.stats();
+  const rt::ThreadCache::Unused unused = UnusedInRuns();
+  s.total_alloc = HeapStats::Get(st.allocated_bytes) - unused.bytes;
+  s.heap_alloc = s.alloc = s.total_alloc - HeapStats::Get(st.freed_bytes);
+  const uint64_t tiny = HeapStats::Get(st.tiny_allocs);
+  s.mallocs = HeapStats::Get(st.allocated_objects) - unused.slots + tiny;
+  s.frees = HeapStats::Get(st.freed_objects) + tiny;
+  s.heap_objects = s.mallocs - s.frees;
+  s.heap_sys = HeapStats::Get(st.mapped_pages) * kPageBytes;
+  s.heap_inuse = HeapStats::Get(st.in_use_pages) * kPageBytes;
+  s.heap_idle = s.heap_sys - s.heap_inuse;
+  s.heap_released = HeapStats::Get(st.released_pages) * kPageBytes;
+  s.mspan_sys = heap.cage().committed_pages() * sizeof(rt::Span);
+  s.gc_sys = heap.cage().table_bytes() - s.mspan_sys +
+             instance.collector().queue().allocated_bytes() +
+             instance.collector().roots().cells().bytes();
+  s.sys = s.heap_sys + s.mspan_sys + s.gc_sys + s.other_sys;
+}
+
+void FillFromTotals(Instance& instance, MemStats& s) {
+  const rt::CycleTotals t = instance.collector().totals();
+  s.next_gc = instance.collector().goal();
+  s.num_gc = t.cycles;
+  s.num_forced_gc = t.forced;
+  s.last_gc = static_cast<uint64_t>(t.last_end_wall);
+  s.pause_total_ns = t.pause_total;
+  for (size_t i = 0; i < 256; ++i) {
+    s.pause_ns[i] = t.pauses[i];
+    s.pause_end[i] = t.pause_ends[i];
+  }
+  s.gc_cpu_fraction = instance.collector().GcCpuFraction();
+}
+
+}  // namespace
+
+MemStats ReadMemStats() {
+  Instance& instance = Instance::Get();
+  MemStats s;
+  FillFromTotals(instance, s);
+  rt::StopTheWorld stop;
+  FillFromLedger(instance, s);
+  CountBySize(instance.heap(), s);
+  return s;
+}
+
+void VerifyHeapForDebugging() {
+  Instance& instance = Instance::Get();
+  rt::StopTheWorld stop;
+  VerifyHeap(instance.heap());
+}
+
+}  // namespace tarn

@@ -1,0 +1,177 @@
+#include "gc/api/instance.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+#include "gc/collect/mutator_gc.h"
+#include "runtime/base/check.h"
+#include "runtime/base/raw_log.h"
+#include "runtime/heap/thread_cache.h"
+#include "runtime/os/cpu_count_linux.h"
+#include "runtime/os/os_memory_linux.h"
+#include "runtime/thread/handshake_signal.h"
+#include "runtime/thread/thread_registry.h"
+
+namespace tarn::rt {
+
+std::atomic<Instance*> Instance::instance_{nullptr};
+
+namespace {
+
+Lock g_start_lock;
+constexpr int kDefaultMaxMarkers = 8;
+
+// MutatorGc records come from the system directly: attaching must not call malloc (a stopped thread
+// may hold its lock). They are recycled.
+Lock g_records_lock;
+struct FreeRecord {
+  FreeRecord* next;
+};
+FreeRecord* g_free_records ABSL_GUARDED_BY(g_records_lock) = nullptr;
+
+void* TakeRecord(OsMemory& os) {
+  constexpr size_t kBatchBytes = 16 << 10;
+  static_assert(sizeof(MutatorGc) >= sizeof(FreeRecord));
+  LockHolder hold(g_records_lock);
+  if (g_free_records == nullptr) {
+    void* mem = AllocateReady(os, kBatchBytes);
+    if (mem == nullptr) return nullptr;
+    auto* records = static_cast<MutatorGc*>(mem);
+    for (size_t i = 0; i < kBatchBytes / sizeof(MutatorGc); ++i) {
+      g_free_records = ::new (&records[i]) FreeRecord{g_free_records};
+    }
+  }
+  FreeRecord* r = g_free_records;
+  g_free_records = r->next;
+  return r;
+}
+
+void GiveRecord(void* p) {
+  LockHolder hold(g_records_lock);
+  g_free_records = ::new (p) FreeRecord{g_free_records};
+}
+
+// Both hooks run inside the runtime, on the thread. A thread that gets no cache stays attached
+// without one: its allocations fail with std::bad_alloc.
+void OnAttached(Mutator& m) {
+  Instance& instance = *Instance::IfStarted();
+  void* record = TakeRecord(instance.heap().os());
+  ThreadCache* cache = record == nullptr ? nullptr : ThreadCache::New(instance.heap());
+  if (cache == nullptr) {
+    if (record != nullptr) GiveRecord(record);
+    return;
+  }
+  if (instance.settings().gc_stress != 0) cache->SetMaxRunSlots(1);
+  m.gc = ::new (record) MutatorGc(instance.collector().queue());
+  m.cache = cache;
+  m.block()->runs = cache->runs();
+  m.block()->barrier_on.store(0, std::memory_order_relaxed);  // relaxed: own thread
+}
+
+void OnDetaching(Mutator& m) {
+  if (m.cache == nullptr) return;
+  m.block()->runs = const_cast<internal::Run*>(internal::kEmptyRuns);
+  m.cache->Release(/*marking=*/false);
+  m.cache = nullptr;
+  while (ThreadRootNode* n = m.gc->roots) {
+    m.gc->roots = n->next;
+    delete n;
+  }
+  m.gc->~MutatorGc();
+  GiveRecord(m.gc);
+  m.gc = nullptr;
+}
+
+void Clobber(void*, uintptr_t p, size_t bytes) {
+  for (size_t i = 0; i < bytes / 4; ++i) reinterpret_cast<uint32_t*>(p)[i] = 0xdeadbeef;
+}
+
+void AtforkPrepare() {
+  Instance::IfStarted()->collector().PrepareFork();
+  ThreadRegistry::Get().PrepareFork();
+}
+void AtforkParent() {
+  ThreadRegistry::Get().ParentAfterFork();
+  Instance::IfStarted()->collector().ParentAfterFork();
+}
+void AtforkChild() {
+  // The runs of vanished threads stay allocated until the next collection frees them.
+  ThreadRegistry::Get().ChildAfterFork(nullptr);
+  Instance::IfStarted()->collector().ChildAfterFork();
+}
+
+}  // namespace
+
+uint16_t Instance::SpanClassFor(size_t size_class, uint16_t layout) {
+  const bool noscan = layouts_.Get(layout).kind == internal::LayoutKind::kNoScan;
+  const uint16_t c = heap_.classes().Intern(
+      size_class, layout, noscan,
+      [](SpanClassInfo& info, void* self) {
+        static_cast<Instance*>(self)->layouts_.FillMarkWords(info);
+      },
+      this);
+  if (c == 0) Fatal("more than 16383 combinations of size and layout are in use");
+  return c;
+}
+
+absl::Status Instance::SetUp(OsMemory& os) {
+  const size_t cage = settings_.cage_bytes != 0 ? settings_.cage_bytes : Cage::DefaultBytes();
+  if (!heap_.Init(os, cage)) {
+    return absl::ResourceExhaustedError(
+        "tarn: cannot reserve 1 GiB of address space and its side tables (is ulimit -v set?)");
+  }
+  if (settings_.handshake_signal != 0) {
+    const absl::Status status = SetHandshakeSignal(settings_.handshake_signal);
+    if (!status.ok()) return status;
+  }
+  if (settings_.clobber_free) heap_.hooks().object_freed = &Clobber;
+  tiny_class_ = SpanClassFor(internal::SizeToClass(internal::kTinyBytes), LayoutTable::kNoScanId);
+  CollectorOptions options;
+  options.procs = UsableCpus();
+  options.gc_percent = settings_.gc_percent;
+  options.markers =
+      settings_.markers != 0 ? settings_.markers : std::min(options.procs, kDefaultMaxMarkers);
+  options.trace = settings_.gc_trace;
+  options.verify = settings_.verify;
+  options.stress = settings_.gc_stress;
+  collector_ = new Collector(heap_, layouts_, options);
+  return absl::OkStatus();
+}
+
+absl::Status Instance::Start(const Options& options) {
+  LockHolder hold(g_start_lock);
+  if (instance_.load(std::memory_order_relaxed) != nullptr) {
+    return absl::AlreadyExistsError("tarn: the heap has started already");
+  }
+  std::vector<std::string> complaints;
+  Settings settings = ParseEnvironment(std::getenv("GOGC"), std::getenv("GODEBUG"), complaints);
+  for (const std::string& line : complaints) RawLine().Str(line).WriteTo();
+  if (absl::Status s = ApplyOptions(options, settings); !s.ok()) return s;
+  static LinuxMemory* os = &LinuxMemory::Instance();
+  auto* instance = new Instance(settings);
+  if (absl::Status s = instance->SetUp(*os); !s.ok()) {
+    delete instance;
+    return s;
+  }
+  SetThreadHooks({&OnAttached, &OnDetaching});
+  if (pthread_atfork(&AtforkPrepare, &AtforkParent, &AtforkChild) != 0) {
+    return absl::ResourceExhaustedError("tarn: pthread_atfork failed");
+  }
+  // release: pairs with the acquire in Get and IfStarted.
+  instance_.store(instance, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+Instance& Instance::StartFromEnvironment() {
+  const absl::Status s = Start(Options{});
+  if (!s.ok() && !absl::IsAlreadyExists(s)) {
+    RawLine().Str(std::string(s.message())).WriteTo();
+    Fatal("the heap cannot start");
+  }
+  return *IfStarted();
+}
+
+}  // namespace tarn::rt

@@ -1,0 +1,98 @@
+// Public root registration: handles, ranges, callbacks, objects under construction.
+#include "gc/api/instance.h"
+#include "gc/collect/mutator_gc.h"
+#include "runtime/base/check.h"
+#include "runtime/thread/runtime_scope.h"
+#include "runtime/thread/thread_registry.h"
+#include "tarn/internal/construction.h"
+#include "tarn/root.h"
+
+namespace tarn {
+namespace {
+
+rt::Roots& TheRoots() { return rt::Instance::Get().collector().roots(); }
+
+rt::MutatorGc& ThisThread() {
+  rt::Instance::Get();
+  rt::Mutator& m = rt::EnsureAttached();
+  if (m.gc == nullptr) rt::Fatal("out of memory for a thread's records");
+  return *m.gc;
+}
+
+}  // namespace
+
+namespace internal {
+
+std::atomic<uintptr_t>* NewRootCell() {
+  rt::Roots& roots = TheRoots();
+  rt::EnsureAttached();
+  rt::RuntimeScope scope;
+  return roots.cells().New();
+}
+
+void FreeRootCell(std::atomic<uintptr_t>* cell) {
+  rt::RuntimeScope scope;
+  TheRoots().cells().Free(cell);
+}
+
+// The list is changed inside the runtime, so a handshake sees it whole.
+void Construction::Link() {
+  rt::MutatorGc& gc = ThisThread();
+  rt::RuntimeScope scope;
+  next = gc.constructing;
+  gc.constructing = this;
+}
+
+void Construction::Unlink() {
+  rt::MutatorGc& gc = ThisThread();
+  rt::RuntimeScope scope;
+  TARN_CHECK(gc.constructing == this);
+  gc.constructing = next;
+}
+
+}  // namespace internal
+
+void AddRootRange(const void* begin, const void* end) {
+  rt::Roots& roots = TheRoots();
+  rt::RuntimeScope scope;
+  roots.AddRange(reinterpret_cast<uintptr_t>(begin), reinterpret_cast<uintptr_t>(end));
+}
+
+void RemoveRootRange(const void* begin) {
+  rt::Roots& roots = TheRoots();
+  rt::RuntimeScope scope;
+  roots.RemoveRange(reinterpret_cast<uintptr_t>(begin));
+}
+
+void AddRootCallback(RootCallback callback, void* arg) {
+  rt::Roots& roots = TheRoots();
+  rt::RuntimeScope scope;
+  roots.AddCallback(callback, arg);
+}
+
+void RemoveRootCallback(RootCallback callback, void* arg) {
+  rt::Roots& roots = TheRoots();
+  rt::RuntimeScope scope;
+  roots.RemoveCallback(callback, arg);
+}
+
+void AddThreadRoots(RootCallback callback, void* arg) {
+  rt::MutatorGc& gc = ThisThread();
+  rt::RuntimeScope scope;
+  gc.roots = new rt::ThreadRootNode{callback, arg, gc.roots};
+}
+
+void RemoveThreadRoots(RootCallback callback, void* arg) {
+  rt::MutatorGc& gc = ThisThread();
+  rt::RuntimeScope scope;
+  for (rt::ThreadRootNode** link = &gc.roots; *link != nullptr; link = &(*link)->next) {
+    rt::ThreadRootNode* n = *link;
+    if (n->callback != callback || n->arg != arg) continue;
+    *link = n->next;
+    delete n;
+    return;
+  }
+  rt::Fatal("no such root callback is registered for this thread");
+}
+
+}  // namespace tarn

@@ -1,0 +1,47 @@
+#include "gc/collect/mark_queue.h"
+
+#include "runtime/base/check.h"
+
+namespace tarn::rt {
+
+MarkBuffer* MarkQueue::TakeEmpty() {
+  LockHolder hold(lock_);
+  if (empty_ == nullptr) {
+    void* mem = AllocateReady(*os_, kBatchBytes);
+    if (mem == nullptr) Fatal("out of memory for mark buffers");
+    allocated_.fetch_add(kBatchBytes, std::memory_order_relaxed);
+    auto* buffers = static_cast<MarkBuffer*>(mem);
+    for (size_t i = 0; i < kBatchBytes / sizeof(MarkBuffer); ++i) {
+      buffers[i].next = empty_;
+      empty_ = &buffers[i];
+    }
+  }
+  MarkBuffer* b = empty_;
+  empty_ = b->next;
+  b->next = nullptr;
+  b->count = 0;
+  return b;
+}
+
+MarkBuffer* MarkQueue::TakeFull() {
+  if (!HasFull()) return nullptr;
+  LockHolder hold(lock_);
+  MarkBuffer* b = full_;
+  if (b == nullptr) return nullptr;
+  full_ = b->next;
+  b->next = nullptr;
+  // seq_cst: pairs with HasFull.
+  full_count_.fetch_sub(1, std::memory_order_seq_cst);
+  return b;
+}
+
+void MarkQueue::Put(MarkBuffer* b) {
+  LockHolder hold(lock_);
+  MarkBuffer*& list = b->count != 0 ? full_ : empty_;
+  b->next = list;
+  list = b;
+  // seq_cst: pairs with HasFull.
+  if (b->count != 0) full_count_.fetch_add(1, std::memory_order_seq_cst);
+}
+
+}  // namespace tarn::rt

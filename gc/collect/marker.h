@@ -1,0 +1,109 @@
+// Marker: one thread's tracing loop. Takes grey items, sets mark bits, scans objects for more.
+// Built around memory-level parallelism: a found pointer is resolved to its mark word, mark word
+// and object are prefetched, and only kRing steps later is the bit tested and the object scanned,
+// when its cache lines have arrived. At most two dependent lines (page entry, mark word) beside the
+// object itself. Not here: where grey items come from (roots.h), who runs markers and when marking
+// is over (workers.h). I1 An item is an address inside the cage: tag 0 names an object that may be
+// unmarked, tag 1 a slice of a
+//    marked large object that has still to be scanned.
+// I2 Whoever sets an object's mark bit scans it, exactly once.
+// Locking: none; bits are set atomically unless this is the only marker and the world is stopped.
+// Source of the pipeline: Cher, Hosking, Vitek, "Software prefetching for mark-sweep garbage
+// collection".
+#ifndef TARN_GC_COLLECT_MARKER_H_
+#define TARN_GC_COLLECT_MARKER_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "gc/collect/mark_queue.h"
+#include "gc/types/layout_table.h"
+#include "runtime/heap/heap.h"
+#include "tarn/describe.h"
+
+namespace tarn::rt {
+
+inline constexpr uintptr_t kItemTagMask = 7;
+inline constexpr uintptr_t kSliceTag = 1;
+
+struct MarkStats {
+  uint64_t bytes = 0;  // slots marked
+  uint64_t objects = 0;
+  uint64_t scanned = 0;  // bytes looked at for pointers
+
+  void Add(const MarkStats& o) {
+    bytes += o.bytes;
+    objects += o.objects;
+    scanned += o.scanned;
+  }
+};
+
+class Marker final : public Tracer {
+ public:
+  Marker(Heap& heap, const LayoutTable& layouts, MarkQueue& queue);
+  ~Marker();
+  Marker(const Marker&) = delete;
+  Marker& operator=(const Marker&) = delete;
+
+  // Before a cycle. `exclusive`: no other marker and no mutator runs meanwhile.
+  void Start(bool exclusive);
+  // Works until it finds neither local nor published work. When `hungry` says that others wait,
+  // publishes half of what it has.
+  void Drain(const std::atomic<uint32_t>* hungry);
+  // Marks one object and scans it or queues it. For roots found by the marker's own thread.
+  void Push(uintptr_t item);
+  const MarkStats& stats() const { return stats_; }
+  // The same, reset. At the end of a cycle.
+  MarkStats TakeStats();
+
+ private:
+  static constexpr size_t kRing = 32;  // power of two; see bench/RESULTS.md for the choice
+  static constexpr size_t kSliceBytes = 128 << 10;
+
+  struct InFlight {
+    std::atomic<uint64_t>* word;
+    uint64_t bit;
+    uintptr_t base;
+    uint16_t span_class;
+    bool noscan;
+  };
+
+  void PushIfHeap(uintptr_t p) {
+    if (p - base_ < cage_->committed()) Push(p & ~kItemTagMask);
+  }
+  bool Resolve(uintptr_t p, InFlight& out) const;
+  void Process(const InFlight& f);
+  bool FillRing();
+  bool SetBit(std::atomic<uint64_t>* word, uint64_t bit) const;
+  void ScanObject(uintptr_t base, const SpanClassInfo& info);
+  void ScanLong(uintptr_t base, size_t bytes, const SpanClassInfo& info);
+  void ScanSlice(uintptr_t at);
+  void ScanRange(uintptr_t object, uintptr_t from, uintptr_t to, const SpanClassInfo& info);
+  void ScanConservatively(uintptr_t from, uintptr_t to);
+  uintptr_t Pop();
+  bool GetWork();
+  void Overflow();
+  void ShareWork();
+
+  static void VisitPointer(Tracer* self, uintptr_t p);
+  static void VisitWords(Tracer* self, const void* begin, const void* end);
+
+  Heap* heap_;
+  const Cage* cage_;
+  const LayoutTable* layouts_;
+  MarkQueue* queue_;
+  const SpanClassInfo* infos_;
+  uintptr_t base_ = 0;
+  std::atomic<uint64_t>* marks_ = nullptr;  // bits of the table that this cycle marks in
+  bool exclusive_ = false;
+  MarkBuffer* local_ = nullptr;  // stack of items
+  MarkBuffer* spare_ = nullptr;  // full or empty: keeps a producer from ping-pong with the queue
+  InFlight ring_[kRing];
+  size_t ring_head_ = 0;
+  size_t ring_size_ = 0;
+  MarkStats stats_;
+};
+
+}  // namespace tarn::rt
+
+#endif  // TARN_GC_COLLECT_MARKER_H_

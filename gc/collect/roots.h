@@ -1,0 +1,68 @@
+// Roots: everything marking starts from, turned into grey items.
+//   threads   registers, stacks, thread root callbacks, objects under construction
+//   global    root cells, registered ranges, root callbacks
+// I1 Stacks, ranges and callbacks are taken conservatively: a word counts if it lies in an
+// allocated slot. Locking: registration under lock_. ScanThread runs in a handshake of the thread;
+// ScanGlobal while the world is stopped. Neither takes lock_ (nobody holds it then: its holders are
+// inside the runtime). Cost: linear in the words scanned.
+#ifndef TARN_GC_COLLECT_ROOTS_H_
+#define TARN_GC_COLLECT_ROOTS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "gc/collect/mark_queue.h"
+#include "gc/collect/root_cells.h"
+#include "gc/types/layout_table.h"
+#include "runtime/base/lock.h"
+#include "runtime/base/world.h"
+#include "runtime/heap/heap.h"
+#include "runtime/thread/mutator.h"
+#include "tarn/root.h"
+
+namespace tarn::rt {
+
+class Roots {
+ public:
+  Roots(Heap& heap, const LayoutTable& layouts) : heap_(&heap), layouts_(&layouts) {
+    cells_.Init(heap.os());
+  }
+
+  RootCells& cells() { return cells_; }
+  void AddRange(uintptr_t begin, uintptr_t end) ABSL_LOCKS_EXCLUDED(lock_);
+  void RemoveRange(uintptr_t begin) ABSL_LOCKS_EXCLUDED(lock_);
+  void AddCallback(RootCallback callback, void* arg) ABSL_LOCKS_EXCLUDED(lock_);
+  void RemoveCallback(RootCallback callback, void* arg) ABSL_LOCKS_EXCLUDED(lock_);
+
+  // Returns the bytes of stacks looked at. `m.gc` is set.
+  uint64_t ScanThread(Mutator& m) const;
+  // Returns the bytes looked at.
+  uint64_t ScanGlobal(MarkSink& sink) const ABSL_NO_THREAD_SAFETY_ANALYSIS;
+
+ private:
+  struct Range {
+    uintptr_t begin, end;
+  };
+  struct Callback {
+    RootCallback callback;
+    void* arg;
+  };
+
+  Heap* heap_;
+  const LayoutTable* layouts_;
+  RootCells cells_;
+  Lock lock_;
+  std::vector<Range> ranges_ ABSL_GUARDED_BY(lock_);
+  std::vector<Callback> callbacks_ ABSL_GUARDED_BY(lock_);
+};
+
+// Grey items for every word of [begin, end) that lies in an allocated slot, directly or decoded by
+// one of the program's value encodings.
+void ScanWordsConservatively(const Heap& heap, const LayoutTable& layouts, const uintptr_t* begin,
+                             const uintptr_t* end, MarkSink& sink);
+
+}  // namespace tarn::rt
+
+#endif  // TARN_GC_COLLECT_ROOTS_H_

@@ -1,0 +1,41 @@
+// Heap goal from GOGC: pure arithmetic.
+// Source: Go's pacer (goal = live + (live + stacks + globals) * GOGC / 100, at least 4 MiB * GOGC /
+// 100).
+#ifndef TARN_GC_CONTROL_HEAP_GOAL_H_
+#define TARN_GC_CONTROL_HEAP_GOAL_H_
+
+#include <cstdint>
+
+namespace tarn::rt {
+
+inline constexpr uint64_t kMinHeapBytes = uint64_t{4} << 20;  // at GOGC=100
+inline constexpr uint64_t kNoGoal = ~uint64_t{0};
+
+struct HeapGoalInput {
+  int gc_percent = 100;  // negative: off
+  uint64_t marked = 0;   // bytes that the last cycle marked
+  uint64_t stacks = 0;   // bytes of stacks that it scanned
+  uint64_t globals = 0;  // bytes of roots that it scanned
+};
+
+// a * percent / 100 without overflow, saturating at kNoGoal.
+inline uint64_t PercentOf(uint64_t a, uint64_t percent) {
+  uint64_t whole;
+  if (__builtin_mul_overflow(a / 100, percent, &whole)) return kNoGoal;
+  uint64_t sum;
+  return __builtin_add_overflow(whole, a % 100 * percent / 100, &sum) ? kNoGoal : sum;
+}
+
+// Bytes at which the heap should be when the next cycle ends; kNoGoal when collection is off.
+inline uint64_t HeapGoal(const HeapGoalInput& in) {
+  if (in.gc_percent < 0) return kNoGoal;
+  const auto percent = static_cast<uint64_t>(in.gc_percent);
+  const uint64_t growth = PercentOf(in.marked + in.stacks + in.globals, percent);
+  const uint64_t goal = growth > kNoGoal - in.marked ? kNoGoal : in.marked + growth;
+  const uint64_t minimum = PercentOf(kMinHeapBytes, percent);
+  return goal > minimum ? goal : minimum;
+}
+
+}  // namespace tarn::rt
+
+#endif  // TARN_GC_CONTROL_HEAP_GOAL_H_

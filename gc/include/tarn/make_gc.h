@@ -1,0 +1,180 @@
+// make_gc: objects and arrays on the collected heap.
+//
+//   Node* n = tarn::make_gc<Node>(1, nullptr);       one object
+//   double* d = tarn::make_gc<double[]>(1000);       an array of value-initialised elements
+//   Str* s = tarn::make_gc_tail<Str, char>(n, ...);  an object followed by n zeroed elements of
+//   another type
+//
+// The result is a plain pointer: the calling thread's stack keeps the object alive; in heap objects
+// store it in a gc_ptr. Memory is zeroed before the constructor runs. A constructor that throws
+// leaves the memory to the collector and the heap sound. Errors: std::bad_alloc when memory cannot
+// be had even after a collection; std::bad_array_new_length when the size overflows. Thread-safety:
+// any thread; attaches it if need be. May collect: yes. Blocks: for a collection. Destructors of
+// objects are not run yet.
+#ifndef TARN_MAKE_GC_H_
+#define TARN_MAKE_GC_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "tarn/describe.h"
+#include "tarn/internal/alloc_fast.h"
+#include "tarn/internal/construction.h"
+
+namespace tarn {
+
+// How AllocateBytes' memory is scanned.
+enum class Scan : uint8_t {
+  kNone,          // holds no pointers
+  kConservative,  // every word may be a pointer
+};
+
+// `bytes` of zeroed memory aligned to 8 (16 from 32 bytes on). 0 bytes give a valid pointer, too.
+// Errors, thread-safety, collection: as make_gc.
+void* AllocateBytes(size_t bytes, Scan scan);
+
+namespace internal {
+
+// The layout of T alone.
+template <class T>
+uint16_t LayoutOfObject() {
+  uint64_t bits[kMaxMaskWords / 64] = {};
+  LayoutSpec spec;
+  spec.kind = DescribeElement<T>(bits, spec.codec);
+  if (spec.kind == LayoutKind::kMask) {
+    spec.prefix_words = sizeof(T) / kWordBytes;
+    spec.prefix_bits = bits;
+  } else if constexpr (PrecisionOf<T>() == Precision::kTrace) {
+    spec.trace = &CallTrace<T>;
+  }
+  return InternLayout(spec);
+}
+
+// The layout of T followed by any number of E. T void: an array of E.
+template <class T, class E>
+uint16_t LayoutOfTail() {
+  uint64_t head[kMaxMaskWords / 64] = {};
+  uint64_t tail[kMaxMaskWords / 64] = {};
+  LayoutSpec spec;
+  WordCodec head_codec, tail_codec;
+  LayoutKind head_kind = LayoutKind::kNoScan;
+  if constexpr (!std::is_void_v<T>) {
+    head_kind = DescribeElement<T>(head, head_codec);
+    spec.prefix_words = sizeof(T) / kWordBytes;
+  }
+  const LayoutKind tail_kind = DescribeElement<E>(tail, tail_codec);
+  const auto exact = [](LayoutKind k) {
+    return k == LayoutKind::kNoScan || k == LayoutKind::kMask;
+  };
+  if (head_kind == LayoutKind::kNoScan && tail_kind == LayoutKind::kNoScan) {
+    spec.kind = LayoutKind::kNoScan;
+  } else if (exact(head_kind) && exact(tail_kind) &&
+             (head_kind == LayoutKind::kNoScan || tail_kind == LayoutKind::kNoScan ||
+              head_codec == tail_codec)) {
+    spec.kind = LayoutKind::kMask;
+    spec.codec = tail_kind == LayoutKind::kMask ? tail_codec : head_codec;
+    spec.prefix_bits = head;
+    if (tail_kind == LayoutKind::kMask) {
+      spec.period_words = sizeof(E) / kWordBytes;
+      spec.period_bits = tail;
+    }
+  } else {
+    spec.kind = LayoutKind::kConservative;
+  }
+  return InternLayout(spec);
+}
+
+template <class T>
+inline constinit FixedSite kObjectSite{{0}, sizeof(T), alignof(T), &LayoutOfObject<T>};
+template <class T, class E>
+inline constinit SizedSite kTailSite{{}, &LayoutOfTail<T, E>, {0}};
+
+// Aggregates are initialised with parentheses or braces, whichever fits (clang 14 has no
+// parentheses).
+template <class T, class... A>
+T* ConstructAt(void* p, A&&... args) {
+  if constexpr (std::is_constructible_v<T, A...>) {
+    return ::new (p) T(std::forward<A>(args)...);
+  } else {
+    return ::new (p) T{std::forward<A>(args)...};
+  }
+}
+
+inline size_t CheckedBytes(size_t head, size_t elem, size_t n, size_t spare) {
+  size_t bytes;
+  if (__builtin_mul_overflow(elem, n, &bytes) ||
+      __builtin_add_overflow(bytes, head + spare, &bytes)) {
+    throw std::bad_array_new_length();
+  }
+  return bytes;
+}
+
+}  // namespace internal
+
+// One T, constructed from `args`.
+template <class T, class... A>
+requires(!std::is_array_v<T>) inline T* make_gc(A&&... args) {
+  static_assert(alignof(T) <= internal::kPageBytes, "alignment above a page is not supported");
+  using Object = std::remove_cv_t<T>;
+  constexpr auto kPrecision = internal::PrecisionOf<Object>();
+  void* p;
+  if constexpr (kPrecision == internal::Precision::kNoPointers &&
+                sizeof(T) < internal::kTinyBytes && sizeof(T) != internal::kWordBytes) {
+    p = internal::AllocateTinySlow(sizeof(T), alignof(T));
+  } else {
+    p = internal::AllocateFixed<sizeof(T), alignof(T)>(internal::kObjectSite<Object>);
+  }
+  if constexpr (kPrecision == internal::Precision::kTrace) {
+    internal::Construction under_construction(p);
+    return internal::ConstructAt<T>(p, std::forward<A>(args)...);
+  } else {
+    return internal::ConstructAt<T>(p, std::forward<A>(args)...);
+  }
+}
+
+// n value-initialised elements. One spare byte follows the last, so that a pointer one past the end
+// still points into the array and keeps it alive.
+template <class T>
+requires std::is_unbounded_array_v<T>
+inline std::remove_extent_t<T>* make_gc(size_t n) {
+  using E = std::remove_extent_t<T>;
+  static_assert(alignof(E) <= internal::kPageBytes, "alignment above a page is not supported");
+  const size_t bytes = internal::CheckedBytes(0, sizeof(E), n, 1);
+  void* p =
+      internal::AllocateSized(internal::kTailSite<void, std::remove_cv_t<E>>, bytes, alignof(E));
+  auto* first = static_cast<std::remove_cv_t<E>*>(p);
+  if constexpr (!std::is_trivially_default_constructible_v<E>) {
+    std::uninitialized_value_construct_n(first, n);
+  }
+  return first;
+}
+
+// The address of the first tail element of an object made by make_gc_tail<T, E>.
+template <class E, class T>
+inline E* gc_tail(T* p) {
+  static_assert(alignof(E) <= alignof(T) || sizeof(T) % alignof(E) == 0);
+  return reinterpret_cast<E*>(reinterpret_cast<char*>(p) + sizeof(T));
+}
+
+// T followed directly by n elements E, zeroed. E needs no constructor: its zero bytes are a value
+// of it.
+template <class T, class E, class... A>
+inline T* make_gc_tail(size_t n, A&&... args) {
+  static_assert(std::is_trivially_destructible_v<E>, "tail elements are never destroyed");
+  static_assert(sizeof(T) % alignof(E) == 0, "the tail would not be aligned");
+  static_assert(sizeof(T) % internal::kWordBytes == 0 ||
+                    internal::PrecisionOf<E>() == internal::Precision::kNoPointers,
+                "a tail with pointers starts at a word");
+  const size_t bytes = internal::CheckedBytes(sizeof(T), sizeof(E), n, 0);
+  void* p = internal::AllocateSized(internal::kTailSite<T, E>, bytes,
+                                    alignof(T) > alignof(E) ? alignof(T) : alignof(E));
+  return internal::ConstructAt<T>(p, std::forward<A>(args)...);
+}
+
+}  // namespace tarn
+
+#endif  // TARN_MAKE_GC_H_

@@ -1,0 +1,43 @@
+// Options: how the heap is set up. Defaults come from the environment; see ParseEnvironment.
+#ifndef TARN_OPTIONS_H_
+#define TARN_OPTIONS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+namespace tarn {
+
+struct Options {
+  // Behaviour.
+
+  // GOGC: the heap may grow by this many percent of what the last collection found alive before the
+  // next one ends. Negative: no automatic collection. Default: 100, or GOGC. Raise it to trade
+  // memory for CPU.
+  std::optional<int> gc_percent;
+  // GODEBUG=gctrace=1: one line per collection on stderr, in Go's format.
+  std::optional<bool> gc_trace;
+
+  // Performance.
+
+  // Parallel markers. Default: the CPUs that the process may use, at most 8.
+  std::optional<int> markers;
+  // Bytes of address space to reserve (a multiple of 64 MiB, at least 1 GiB). Default: 1 TiB or
+  // four times physical memory, whichever is larger; halved until the system agrees.
+  std::optional<size_t> cage_bytes;
+  // Signal for handshakes with running threads. Default SIGURG.
+  std::optional<int> handshake_signal;
+
+  // Debugging.
+
+  // GODEBUG=gcstress=N: collect at every N-th allocation slow path; 1 makes every allocation one.
+  std::optional<uint64_t> gc_stress;
+  // GODEBUG=clobberfree=1: fill freed objects with 0xdeadbeef.
+  std::optional<bool> clobber_free;
+  // GODEBUG=verify=1: walk all invariants of the heap in every collection.
+  std::optional<bool> verify;
+};
+
+}  // namespace tarn
+
+#endif  // TARN_OPTIONS_H_

@@ -1,0 +1,47 @@
+// HeapStats: the byte ledger. Every byte of the heap's address space is in one of four columns, and
+// the sums are checked by tests and by Verify():
+//   L1 mapped == in_use + free + released    (pages; "free" is derived: mapped - in_use - released)
+//   L2 live   >= marked by the last cycle    (grows only by runs and large objects between cycles)
+//   L3 allocated_bytes - freed_bytes == bytes of all allocation bits that are set
+// All counters are relaxed atomics: each is exact on its own; readers that need a consistent set
+// stop the world first (ReadMemStats).
+#ifndef TARN_RUNTIME_HEAP_HEAP_STATS_H_
+#define TARN_RUNTIME_HEAP_HEAP_STATS_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace tarn::rt {
+
+struct HeapStats {
+  std::atomic<uint64_t> mapped_pages{0};    // pages that the page allocator was given
+  std::atomic<uint64_t> in_use_pages{0};    // pages in spans
+  std::atomic<uint64_t> released_pages{0};  // free pages that the system does not back
+  // Bytes marked by the last cycle plus everything handed to threads since, whole runs at a time.
+  alignas(64) std::atomic<uint64_t> live{0};
+  std::atomic<uint64_t> trigger{~uint64_t{0}};  // a cycle starts when live reaches it
+  // Object counts and bytes, cumulative. Runs count as a whole when taken; what a thread gives back
+  // is subtracted from the allocated side.
+  alignas(64) std::atomic<uint64_t> allocated_bytes{0};
+  std::atomic<uint64_t> allocated_objects{0};
+  std::atomic<uint64_t> freed_bytes{0};
+  std::atomic<uint64_t> freed_objects{0};
+  std::atomic<uint64_t> tiny_allocs{0};
+  std::atomic<uint64_t> swept_pages{0};
+  std::atomic<uint64_t> large_objects{0};  // cumulative
+
+  static void Add(std::atomic<uint64_t>& counter, uint64_t n) {
+    counter.fetch_add(n, std::memory_order_relaxed);
+  }
+  static void Sub(std::atomic<uint64_t>& counter, uint64_t n) {
+    counter.fetch_sub(n, std::memory_order_relaxed);
+  }
+  static uint64_t Get(const std::atomic<uint64_t>& counter) {
+    return counter.load(std::memory_order_relaxed);
+  }
+};
+
+}  // namespace tarn::rt
+
+#endif  // TARN_RUNTIME_HEAP_HEAP_STATS_H_

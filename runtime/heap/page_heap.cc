@@ -1,0 +1,153 @@
+#include "runtime/heap/page_heap.h"
+
+#include "runtime/base/bits.h"
+#include "runtime/base/check.h"
+
+namespace tarn::rt {
+
+using internal::kChunkPages;
+using internal::kPageBytes;
+using internal::kPageShift;
+using internal::kPagesPerArena;
+
+namespace {
+constexpr size_t kMaxCachedRequest = 16;  // larger requests would fragment the 64-page caches
+}  // namespace
+
+PageHeap::~PageHeap() {
+  const uint64_t ready =
+      HeapStats::Get(stats_.mapped_pages) - HeapStats::Get(stats_.released_pages);
+  cage_.Destroy(ready * kPageBytes);
+}
+
+bool PageHeap::Init(OsMemory& os, size_t cage_bytes) {
+  os_ = &os;
+  if (!cage_.Init(os, cage_bytes)) return false;
+  LockHolder hold(lock_);
+  return pages_.Init(os, (cage_.bytes() >> kPageShift) / kChunkPages);
+}
+
+bool PageHeap::GrowLocked(size_t npages) {
+  const size_t want = RoundUp(npages, kChunkPages);
+  const size_t need_end = grown_pages_ + want;
+  const size_t have_end = cage_.committed_pages();
+  if (need_end > have_end && !cage_.Grow(DivideUp(need_end - have_end, kPagesPerArena)))
+    return false;
+  if (!pages_.Grow(grown_pages_, want)) return false;
+  grown_pages_ += want;
+  HeapStats::Add(stats_.mapped_pages, want);
+  HeapStats::Add(stats_.released_pages, want);
+  return true;
+}
+
+PageAlloc::Result PageHeap::AllocPagesLocked(size_t npages) {
+  PageAlloc::Result r = pages_.Alloc(npages);
+  if (r.page == PageAlloc::kNone && GrowLocked(npages)) r = pages_.Alloc(npages);
+  return r;
+}
+
+PageAlloc::Result PageHeap::AllocPages(size_t npages, PageCache* cache) {
+  if (cache == nullptr || npages >= kMaxCachedRequest) {
+    LockHolder hold(lock_);
+    return AllocPagesLocked(npages);
+  }
+  if (!cache->Empty()) {
+    const PageAlloc::Result r = cache->Alloc(npages);
+    if (r.page != PageAlloc::kNone) return r;
+  }
+  LockHolder hold(lock_);
+  if (cache->Empty()) {
+    *cache = pages_.AllocToCache();
+    if (cache->Empty() && GrowLocked(1)) *cache = pages_.AllocToCache();
+    if (!cache->Empty()) {
+      const PageAlloc::Result r = cache->Alloc(npages);
+      if (r.page != PageAlloc::kNone) return r;
+    }
+  }
+  return AllocPagesLocked(npages);
+}
+
+Span* PageHeap::AllocSpan(const SpanClassInfo& info, uint16_t span_class, size_t npages,
+                          PageCache* cache, uint32_t sweepgen) {
+  if (npages == 0 || npages > cage_.bytes() >> kPageShift) return nullptr;
+  const PageAlloc::Result r = AllocPages(npages, cache);
+  if (r.page == PageAlloc::kNone) return nullptr;
+  void* p = reinterpret_cast<void*>(cage_.AddressOf(r.page));
+  if (r.scavenged != 0 && !os_->Used(p, npages * kPageBytes, r.scavenged * kPageBytes)) {
+    LockHolder hold(lock_);
+    // The scavenged bits are lost, which costs accuracy and nothing else: pages count as backed.
+    pages_.Free(r.page, npages);
+    HeapStats::Sub(stats_.released_pages, r.scavenged);
+    return nullptr;
+  }
+  HeapStats::Sub(stats_.released_pages, r.scavenged);
+  HeapStats::Add(stats_.in_use_pages, npages);
+  Span* s = cage_.SpanAt(r.page);
+  s->npages = static_cast<uint32_t>(npages);
+  s->span_class = span_class;
+  s->nelems = info.nelems;
+  s->elem_bytes32 = info.elem_bytes;
+  s->alloc_count = 0;
+  s->search_index = 0;
+  s->needzero = r.scavenged == npages && os_->ReleasedIsZero() ? 0 : 1;
+  s->next = nullptr;
+  s->owned.store(0, std::memory_order_relaxed);            // relaxed: not visible yet
+  s->sweepgen.store(sweepgen, std::memory_order_relaxed);  // relaxed: published by SetEntries
+  return s;
+}
+
+void PageHeap::Publish(Span* span, bool noscan) {
+  cage_.SetEntries(cage_.FirstPage(span), span->npages, span->span_class, noscan);
+}
+
+void PageHeap::ClearBits(Span* span) {
+  const size_t first = cage_.FirstPage(span);
+  for (unsigned which = 0; which < 2; ++which) {
+    std::atomic<uint64_t>* bits = cage_.Bits(which, first);
+    for (size_t w = 0; w < DivideUp(span->nelems, 64); ++w) {
+      bits[w].store(0,
+                    std::memory_order_relaxed);  // relaxed: published with the next use of the span
+    }
+  }
+}
+
+void PageHeap::FreeSpan(Span* span) {
+  const size_t first = cage_.FirstPage(span);
+  const size_t npages = span->npages;
+  cage_.ClearEntries(first, npages);
+  ClearBits(span);
+  span->npages = 0;
+  HeapStats::Sub(stats_.in_use_pages, npages);
+  LockHolder hold(lock_);
+  pages_.Free(first, npages);
+}
+
+void PageHeap::FlushCache(PageCache& cache) {
+  if (cache.Empty()) return;
+  LockHolder hold(lock_);
+  pages_.FlushCache(cache);
+}
+
+void PageHeap::Verify() {
+  LockHolder hold(lock_);
+  pages_.Verify();
+  size_t in_use = 0;
+  for (size_t page = 0; page < grown_pages_;) {
+    const PageEntry e = cage_.Entry(page);
+    if (!e.in_use()) {
+      ++page;
+      continue;
+    }
+    const Span* s = cage_.SpanAt(page);
+    TARN_CHECK(e.offset_pages() == 0 && s->npages > 0 && s->span_class == e.span_class());
+    for (size_t i = 0; i < s->npages; ++i) TARN_CHECK(cage_.Entry(page + i).offset_pages() == i);
+    in_use += s->npages;
+    page += s->npages;
+  }
+  TARN_CHECK(in_use == HeapStats::Get(stats_.in_use_pages));
+  TARN_CHECK(grown_pages_ == HeapStats::Get(stats_.mapped_pages));
+  TARN_CHECK(pages_.FreePages() == grown_pages_ - in_use);                           // L1
+  TARN_CHECK(pages_.ScavengedFreePages() == HeapStats::Get(stats_.released_pages));  // L1
+}
+
+}  // namespace tarn::rt

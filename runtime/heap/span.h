@@ -1,0 +1,41 @@
+// Span: a run of pages that holds objects of one size class and one layout (or one large object).
+// Spans live in a flat side table indexed by their first page, so a Span needs no allocation, its
+// address never dangles, and page number and Span convert into each other by arithmetic.
+//
+// State is told by owner and sweep generation together. With h the heap's generation (even, += 2
+// when a cycle's marking ends) and s the span's:
+//   s == h       swept: allocation bits are bits table (s >> 1) & 1; the other table is clear or
+//   being marked s == h - 2   needs sweeping: allocation bits as before, the marks of the last
+//   cycle in the other table s == h - 1   being swept by whoever took it from its list
+// A span is in exactly one place: owned by a thread (owned == 1, in no list), in a list of its span
+// class, or free (npages == 0). I1 popcount of the allocation bits == alloc_count. I2 both bit
+// tables are clear over the pages of a free span. Locking: lists under the span class's lock; the
+// other fields belong to whoever took the span.
+#ifndef TARN_RUNTIME_HEAP_SPAN_H_
+#define TARN_RUNTIME_HEAP_SPAN_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace tarn::rt {
+
+struct Span {
+  std::atomic<uint32_t> sweepgen;
+  std::atomic<uint32_t> owned;  // 1 while a thread cache holds it; relaxed: read by checks only
+  uint32_t npages;
+  uint32_t nelems;
+  uint32_t alloc_count;
+  uint16_t span_class;
+  uint8_t needzero;  // slots that are not allocated may hold old contents
+  uint8_t unused;
+  uint32_t search_index;  // slots below are taken or were passed over since the last sweep
+  uint32_t elem_bytes32;  // element size; large objects: see npages
+  Span* next;
+  uint64_t reserved[3];
+};
+static_assert(sizeof(Span) == 64, "one cache line per span");
+
+}  // namespace tarn::rt
+
+#endif  // TARN_RUNTIME_HEAP_SPAN_H_
