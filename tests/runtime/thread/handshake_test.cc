@@ -152,7 +152,6 @@ TEST(HandshakeTest, CooperativeThreadAnswersOnlyAtItsSafepoints) {
         while (!w.stop) {
           if (may_poll) Safepoint();
         }
-        may_poll = true;
       },
       Cooperative());
   std::atomic<bool> done{false};
@@ -363,13 +362,17 @@ TEST(HandshakeTest, NewThreadsSeeTheRoundOrThePhase) {
                   },
                   nullptr});
   std::atomic<bool> stop{false};
+  std::atomic<int> lives{0};
   std::vector<std::thread> churners;
   for (int i = 0; i < 3; ++i) {
     churners.emplace_back([&] {
-      while (!stop) std::thread([] { EnsureAttached(); }).join();
+      while (!stop) {
+        std::thread([] { EnsureAttached(); }).join();
+        ++lives;
+      }
     });
   }
-  for (int i = 1; i <= kRounds; ++i) {
+  for (int i = 1; i <= kRounds || lives < kRounds; ++i) {
     phase.store(i, std::memory_order_relaxed);
     Handshake([](Mutator& m, void* arg) { m.cache = static_cast<ThreadCache*>(arg); },
               reinterpret_cast<void*>(static_cast<uintptr_t>(i)));
@@ -393,8 +396,6 @@ TEST(HandshakeTest, LeavingABlockedScopeWaitsForTheClaim) {
       // Within the scope's body only the asker may run the function; out of it, only this thread.
     }
   });
-  static thread_local bool is_worker;
-  is_worker = false;
   static std::atomic<int> on_behalf{0};
   for (int i = 0; i < kRounds * 10 * TestScale(); ++i) {
     Handshake(
