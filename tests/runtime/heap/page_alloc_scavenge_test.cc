@@ -1,0 +1,208 @@
+// Scavenge requests: which pages are released, and what others may do meanwhile.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "runtime/heap/page_alloc.h"
+#include "tests/support/page_alloc_peer.h"
+#include "tests/support/sim_memory.h"
+
+namespace tarn::rt {
+namespace {
+
+constexpr size_t kP = kChunkPages;
+constexpr size_t kAllPages = ~size_t{0};
+// In the middle of blocks of every level.
+constexpr size_t kBase = 0x30005;
+
+struct Released {
+  size_t request;
+  size_t npages;
+};
+struct Scenario {
+  const char* name;
+  std::vector<size_t> chunks;
+  std::vector<ChunkPages> used;
+  std::vector<ChunkPages> scavenged;
+  std::vector<Released> requests;
+  std::vector<ChunkPages> scavenged_after;  // of the free pages
+};
+
+// `mp`: pages of an OS page.
+std::vector<Scenario> Scenarios(size_t mp) {
+  const size_t inner = kP - 2 * mp;
+  return {
+      {"AllFree",
+       {0, 1, 2},
+       {},
+       {},
+       {{kAllPages, 3 * kP}, {kAllPages, 0}},
+       {{0, 0, kP}, {1, 0, kP}, {2, 0, kP}}},
+      {"NothingLeft",
+       {0},
+       {{0, 0, kP / 2}},
+       {{0, kP / 2, kP / 2}},
+       {{kAllPages, 0}},
+       {{0, kP / 2, kP / 2}}},
+      {"NothingFree", {0}, {{0, 0, kP}}, {}, {{kAllPages, 0}}, {}},
+      {"TopGoesFirst", {0}, {{0, mp, inner}}, {}, {{1, mp}}, {{0, kP - mp, mp}}},
+      {"TopThenBottom",
+       {0},
+       {{0, mp, inner}},
+       {},
+       {{mp, mp}, {mp, mp}, {mp, 0}},
+       {{0, 0, mp}, {0, kP - mp, mp}}},
+      {"TwoChunks",
+       {0, 1},
+       {{0, mp, inner}, {1, 0, kP - 2 * mp}},
+       {},
+       {{2 * mp, 2 * mp}, {mp, mp}, {mp, mp}, {mp, 0}},
+       {{0, 0, mp}, {0, kP - mp, mp}, {1, kP - 2 * mp, 2 * mp}}},
+      {"TwoChunksDiscontiguous",
+       {0, 14},
+       {{0, mp, inner}, {14, 0, kP - 2 * mp}},
+       {},
+       {{2 * mp, 2 * mp}, {kAllPages, 2 * mp}, {mp, 0}},
+       {{0, 0, mp}, {0, kP - mp, mp}, {14, kP - 2 * mp, 2 * mp}}},
+      {"FarApart",
+       {0, 0x1000},
+       {},
+       {},
+       {{kAllPages, 2 * kP}, {kAllPages, 0}},
+       {{0, 0, kP}, {0x1000, 0, kP}}},
+  };
+}
+
+class ScavengeTest : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(alloc_.Init(os_, PageAlloc::kMaxChunks)); }
+  void TearDown() override { alloc_.Destroy(); }
+
+  void Build(const Scenario& s) {
+    std::vector<size_t> chunks = s.chunks;
+    for (auto& c : chunks) c += kBase;
+    PageAllocPeer::Build(alloc_, chunks, Moved(s.used), Moved(s.scavenged));
+  }
+  static std::vector<ChunkPages> Moved(std::vector<ChunkPages> pages) {
+    for (auto& p : pages) p.chunk += kBase;
+    return pages;
+  }
+  size_t Scavenge(size_t npages, ScavengeMode mode = ScavengeMode::kForced) {
+    const size_t got = alloc_.Scavenge(
+        npages, mode,
+        [&](size_t page, size_t n) {
+          released_.push_back({page, n});
+        },
+        [] { return false; });
+    alloc_.Verify();
+    return got;
+  }
+  void ExpectScavenged(const Scenario& s) {
+    std::vector<ChunkPages> want = Moved(s.scavenged_after);
+    for (size_t c : s.chunks) {
+      c += kBase;
+      for (size_t p = 0; p < kP; ++p) {
+        bool in = false;
+        for (const auto& w : want) in |= w.chunk == c && w.page <= p && p < w.page + w.npages;
+        ASSERT_EQ(PageAllocPeer::IsScavenged(alloc_, PageOf(c, p)), in)
+            << "chunk " << c << " page " << p;
+      }
+    }
+  }
+
+  struct Run {
+    size_t page, npages;
+  };
+  SimMemory os_;
+  PageAlloc alloc_;
+  std::vector<Run> released_;
+};
+
+TEST_F(ScavengeTest, RequestsReleaseFromTheTopDown) {
+  for (const size_t mp : {1, 8}) {
+    for (const Scenario& s : Scenarios(mp)) {
+      SCOPED_TRACE(testing::Message() << s.name << ", " << mp << " pages to an OS page");
+      alloc_.SetHugePageBytes(0);
+      PageAllocPeer::SetMinRelease(alloc_, mp);
+      Build(s);
+      for (const Released& r : s.requests) EXPECT_EQ(Scavenge(r.request), r.npages);
+      ExpectScavenged(s);
+      alloc_.Destroy();
+      SetUp();
+    }
+  }
+}
+
+TEST_F(ScavengeTest, BackgroundRequestsWaitForTheNextGeneration) {
+  PageAllocPeer::Build(alloc_, {kBase}, {}, {});
+  EXPECT_EQ(Scavenge(kAllPages, ScavengeMode::kBackground), 0u);
+  alloc_.scavenge_index().NextGeneration();
+  EXPECT_EQ(Scavenge(kAllPages, ScavengeMode::kBackground), kP);
+}
+
+TEST_F(ScavengeTest, AHugePageIsReleasedWhole) {
+  alloc_.SetHugePageBytes(size_t{2} << 20);
+  PageAllocPeer::Build(alloc_, {kBase}, {}, {});
+  EXPECT_EQ(Scavenge(1), 256u);
+  ASSERT_EQ(released_.size(), 1u);
+  EXPECT_EQ(released_[0].page, PageOf(kBase, 256));
+}
+
+TEST_F(ScavengeTest, AHugePageLargerThanAChunkIsIgnored) {
+  alloc_.SetHugePageBytes(size_t{512} << 20);
+  PageAllocPeer::Build(alloc_, {kBase}, {}, {});
+  EXPECT_EQ(Scavenge(1), 1u);
+}
+
+TEST_F(ScavengeTest, TheRequestEndsWhenToldToStop) {
+  alloc_.SetHugePageBytes(0);
+  PageAllocPeer::Build(alloc_, {kBase, kBase + 1, kBase + 2}, {}, {});
+  int calls = 0;
+  const size_t got = alloc_.Scavenge(
+      kAllPages, ScavengeMode::kForced, [](size_t, size_t) {}, [&] { return ++calls == 2; });
+  EXPECT_EQ(got, kP);
+  alloc_.Verify();
+}
+
+TEST_F(ScavengeTest, PagesBeingReleasedCannotBeAllocated) {
+  alloc_.SetHugePageBytes(0);
+  PageAllocPeer::Build(alloc_, {kBase}, {}, {});
+  size_t page = 0;
+  const size_t got = alloc_.Scavenge(
+      12, ScavengeMode::kForced,
+      [&](size_t p, size_t n) {
+        page = p;
+        alloc_.Verify();
+        EXPECT_EQ(alloc_.FreePages(), kP - n);
+        EXPECT_EQ(alloc_.Alloc(kP - n + 1).page, PageAlloc::kNone);
+        EXPECT_EQ(alloc_.Alloc(kP - n).page, PageOf(kBase, 0));
+        EXPECT_EQ(alloc_.Alloc(1).page, PageAlloc::kNone);
+        EXPECT_TRUE(alloc_.AllocToCache().Empty());
+        alloc_.Verify();
+      },
+      [] { return false; });
+  EXPECT_EQ(got, 12u);
+  alloc_.Verify();
+  const PageAlloc::Result r = alloc_.Alloc(12);
+  EXPECT_EQ(r.page, page);
+  EXPECT_EQ(r.scavenged, 12u);
+}
+
+TEST_F(ScavengeTest, PagesFreedDuringAReleaseAreStillFound) {
+  alloc_.SetHugePageBytes(0);
+  PageAllocPeer::Build(alloc_, {kBase, kBase + 1}, {{kBase, 0, kP}, {kBase + 1, 0, kP - 1}}, {});
+  bool first = true;
+  const size_t got = alloc_.Scavenge(
+      kAllPages, ScavengeMode::kForced,
+      [&](size_t, size_t) {
+        if (first) alloc_.Free(PageOf(kBase, 3), 5);
+        first = false;
+      },
+      [] { return false; });
+  EXPECT_EQ(got, 6u);
+  EXPECT_EQ(alloc_.ScavengedFreePages(), 6u);
+  alloc_.Verify();
+}
+
+}  // namespace
+}  // namespace tarn::rt
