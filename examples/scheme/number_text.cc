@@ -1,6 +1,6 @@
 // Numbers as text: the R7RS syntax of real numbers in radix 2 to 36, and back.
 // Floats print with the fewest digits that read back as the same float, "1e21" style outside
-// [1e-7, 1e21). In a radix that is a power of two they print their exact expansion; other radices
+// [1e-6, 1e21). In a radix that is a power of two they print their exact expansion; other radices
 // are for exact numbers only.
 // Not here: the procedures string->number and number->string (number_builtins.cc).
 // I1 NumberToString of any number, parsed in the same radix, gives a number that is eqv to it.
@@ -187,9 +187,12 @@ std::string DecimalFloat(double d) {
   const size_t e = text.find('e');
   std::string digits(text.substr(0, e));
   if (digits.size() > 1) digits.erase(1, 1);  // the point
-  const int exponent = std::atoi(text.data() + e + 1);
+  const bool negative_exponent = text[e + 1] == '-';
+  int exponent = 0;
+  std::from_chars(text.data() + e + 2, text.data() + text.size(), exponent);
+  if (negative_exponent) exponent = -exponent;
   const int count = static_cast<int>(digits.size());
-  if (exponent < -7 || exponent >= 21) {
+  if (exponent < -6 || exponent >= 21) {
     if (count > 1) digits.insert(1, ".");
     return digits + "e" + std::to_string(exponent);
   }
