@@ -275,7 +275,6 @@ constexpr BuiltinSpec kSpecs[] = {
     {"square", Square, 1, 1},
     {"1+", Increment, 1, 1},
     {"-1+", Decrement, 1, 1},
-    {"1-", Decrement, 1, 1},
     {"quotient", QuotientP, 2, 2},
     {"remainder", RemainderP, 2, 2},
     {"modulo", ModuloP, 2, 2},
