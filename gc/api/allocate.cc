@@ -48,17 +48,18 @@ void* TakeLarge(ThreadCache& cache, uint32_t span_class, size_t bytes) {
 }
 
 uint32_t SiteClass(FixedSite& site, size_t size_class) {
-  uint32_t c = site.span_class.load(std::memory_order_relaxed);
-  if (c != 0) return c;
+  const uint32_t have = site.run_offset.load(std::memory_order_relaxed);
+  if (have != 0) return have / sizeof(Run);
   rt::RuntimeScope scope;
-  c = Instance::Get().SpanClassFor(size_class, site.layout());
-  site.span_class.store(c, std::memory_order_relaxed);  // relaxed: a number; see FixedSite
+  const uint32_t c = Instance::Get().SpanClassFor(size_class, site.layout());
+  // relaxed: a number; see FixedSite.
+  site.run_offset.store(c * uint32_t{sizeof(Run)}, std::memory_order_relaxed);
   return c;
 }
 
 uint32_t SiteClass(SizedSite& site, size_t size_class) {
-  const uint16_t have = site.span_class[size_class].load(std::memory_order_relaxed);
-  if (have != 0) return have;
+  const uint32_t have = site.run_offset[size_class].load(std::memory_order_relaxed);
+  if (have != 0) return have / sizeof(Run);
   rt::RuntimeScope scope;
   uint32_t layout = site.layout_id.load(std::memory_order_relaxed);
   if (layout == 0) {
@@ -66,7 +67,8 @@ uint32_t SiteClass(SizedSite& site, size_t size_class) {
     site.layout_id.store(layout, std::memory_order_relaxed);  // relaxed: a number
   }
   const uint16_t c = Instance::Get().SpanClassFor(size_class, static_cast<uint16_t>(layout - 1));
-  site.span_class[size_class].store(c, std::memory_order_relaxed);  // relaxed: a number
+  // relaxed: a number.
+  site.run_offset[size_class].store(c * uint32_t{sizeof(Run)}, std::memory_order_relaxed);
   return c;
 }
 

@@ -17,26 +17,35 @@ void Shade(rt::Mutator& m, uintptr_t p) {
   if (const rt::ObjectRef r = FindObject(heap, p)) m.gc->sink.Push(r.base);
 }
 
-}  // namespace
-
-void BarrierSlow(std::atomic<uintptr_t>* slot, uintptr_t old_pointer, uintptr_t new_pointer) {
-  static_cast<void>(slot);
+// Inside the runtime, so that no handshake comes between the flag and the store.
+void StoreShaded(std::atomic<uintptr_t>* slot, uintptr_t word, const WordCodec& codec) {
   rt::Instance::Get();
   rt::Mutator& m = rt::EnsureAttached();
   rt::RuntimeScope scope;
   // relaxed: set in a handshake of this thread; the attach may just have cleared it.
-  if (t_block.barrier_on.load(std::memory_order_relaxed) == 0) return;
-  Shade(m, old_pointer);
-  Shade(m, new_pointer);
+  if (t_block.barrier_on.load(std::memory_order_relaxed) != 0) {
+    Shade(m, codec.Decode(slot->load(std::memory_order_relaxed)));
+    Shade(m, codec.Decode(word));
+  }
+  slot->store(word, std::memory_order_relaxed);  // relaxed: as the inline store
 }
 
-void InitBarrierSlow(uintptr_t new_pointer) {
+}  // namespace
+
+void StoreWordSlow(std::atomic<uintptr_t>* slot, uintptr_t word) {
+  StoreShaded(slot, word, WordCodec{});
+}
+
+void StoreCodedWordSlow(std::atomic<uintptr_t>* slot, uintptr_t word, const WordCodec& codec) {
+  StoreShaded(slot, word, codec);
+}
+
+void ShadeInitialSlow(uintptr_t pointer) {
   rt::Instance::Get();
   rt::Mutator& m = rt::EnsureAttached();
   rt::RuntimeScope scope;
   // relaxed: as above.
-  if (t_block.barrier_on.load(std::memory_order_relaxed) == 0) return;
-  Shade(m, new_pointer);
+  if (t_block.barrier_on.load(std::memory_order_relaxed) != 0) Shade(m, pointer);
 }
 
 }  // namespace tarn::internal

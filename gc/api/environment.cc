@@ -38,7 +38,12 @@ std::string ParseKey(std::string_view key, std::string_view value, Settings& s) 
     target = (value == "1") == when_one;
     return "";
   };
-  if (key == "gctrace") return flag(s.gc_trace, true);
+  if (key == "gctrace") {  // above 1 asks for more detail than there is yet
+    const std::optional<uint64_t> v = ParseNumber(value);
+    if (!v) return "the value must be a number";
+    s.gc_trace = *v != 0;
+    return "";
+  }
   if (key == "clobberfree") return flag(s.clobber_free, true);
   if (key == "verify") return flag(s.verify, true);
   if (key == "madvdontneed") return flag(s.use_madv_free, false);

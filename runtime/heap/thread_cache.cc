@@ -100,7 +100,7 @@ void ThreadCache::Release(bool marking) {
 
 void ThreadCache::GiveBackRun(Span* span, Run& run) {
   const uintptr_t cursor = run.cursor.load(std::memory_order_relaxed);
-  const uintptr_t limit = run.limit.load(std::memory_order_relaxed);
+  const uintptr_t limit = run.limit;
   if (cursor >= limit) return;
   const uintptr_t base = heap_->cage().BaseOf(span);
   const size_t from = (cursor - base) / span->elem_bytes32;
@@ -128,7 +128,7 @@ void ThreadCache::ReleaseSpan(uint16_t span_class, bool marking) {
   if (NeedsSweep(*heap_, *span)) SweepSpan(*heap_, span);
   if (!marking) GiveBackRun(span, run);
   run.cursor.store(0, std::memory_order_relaxed);  // relaxed: own thread or handshake
-  run.limit.store(0, std::memory_order_relaxed);
+  run.limit = 0;
   owned_[span_class] = nullptr;
   span->owned.store(0, std::memory_order_relaxed);
   if (span->alloc_count == 0 && !marking) {
@@ -164,7 +164,7 @@ bool ThreadCache::TakeRun(uint16_t span_class, Span* span) {
   HeapStats::Add(heap_->stats().allocated_bytes, bytes);
   HeapStats::Add(heap_->stats().allocated_objects, to - from);
   Run& run = runs_[span_class];
-  run.limit.store(begin + bytes, std::memory_order_relaxed);  // relaxed: in_runtime, own thread
+  run.limit = begin + bytes;
   run.cursor.store(begin, std::memory_order_relaxed);
   return true;
 }
@@ -219,7 +219,7 @@ void* ThreadCache::Allocate(uint16_t span_class) {
   Run& run = runs_[span_class];
   const uintptr_t p = run.cursor.load(std::memory_order_relaxed);
   const size_t bytes = heap_->classes().Info(span_class).elem_bytes;
-  if (p + bytes > run.limit.load(std::memory_order_relaxed)) return Refill(span_class);
+  if (p + bytes > run.limit) return Refill(span_class);
   run.cursor.store(p + bytes, std::memory_order_relaxed);  // relaxed: own thread
   return reinterpret_cast<void*>(p);
 }
@@ -281,7 +281,7 @@ uint64_t ThreadCache::MarkRuns() {
   Cage& cage = heap_->cage();
   ForEachOwned([&](Span* span, Run& run) {
     const uintptr_t cursor = run.cursor.load(std::memory_order_relaxed);
-    const uintptr_t limit = run.limit.load(std::memory_order_relaxed);
+    const uintptr_t limit = run.limit;
     if (cursor >= limit) return;
     const uintptr_t base = cage.BaseOf(span);
     const size_t from = (cursor - base) / span->elem_bytes32;
@@ -313,8 +313,7 @@ ThreadCache::Unused ThreadCache::UnusedInRuns() const {
   const size_t end = heap_->classes().End();
   for (size_t c = 1; c < end; ++c) {
     if (owned_[c] == nullptr) continue;
-    const uint64_t bytes = runs_[c].limit.load(std::memory_order_relaxed) -
-                           runs_[c].cursor.load(std::memory_order_relaxed);
+    const uint64_t bytes = runs_[c].limit - runs_[c].cursor.load(std::memory_order_relaxed);
     u.bytes += bytes;
     u.slots += bytes / ElemBytes(*owned_[c]);
   }

@@ -50,10 +50,23 @@ void* StartRuntimeThread(void* p) {
 
 pid_t CurrentThreadId() { return static_cast<pid_t>(syscall(SYS_gettid)); }
 
-SignalResult SendThreadSignal(pid_t tid, int signo) {
+SignalResult SendThreadSignal(pid_t tid, int signo, void* value) {
   ErrnoKeeper keeper;
-  if (syscall(SYS_tgkill, getpid(), tid, signo) == 0) return SignalResult::kSent;
+  siginfo_t info = {};
+  info.si_signo = signo;
+  info.si_code = SI_QUEUE;
+  info.si_pid = getpid();
+  info.si_uid = getuid();
+  info.si_value.sival_ptr = value;
+  if (syscall(SYS_rt_tgsigqueueinfo, info.si_pid, tid, signo, &info) == 0) {
+    return SignalResult::kSent;
+  }
   return errno == EAGAIN ? SignalResult::kAgain : SignalResult::kNoThread;
+}
+
+bool IsThreadAlive(pid_t tid) {
+  ErrnoKeeper keeper;
+  return syscall(SYS_tgkill, getpid(), tid, 0) == 0;
 }
 
 StackBounds NativeStackBounds() {

@@ -27,8 +27,10 @@ enum class SignalResult {
   kNoThread,  // no such thread (any more)
   kAgain,     // the queue of pending signals is full; only real-time signals can get this
 };
-// Sends `signo` to one thread of this process; 0 only asks whether the thread exists. Signal-safe.
-SignalResult SendThreadSignal(pid_t tid, int signo);
+// Sends `signo` to one thread of this process, with si_code SI_QUEUE and `value` in si_value, by
+// which its handler can tell it from every other signal. Signal-safe.
+SignalResult SendThreadSignal(pid_t tid, int signo, void* value);
+bool IsThreadAlive(pid_t tid);
 
 // Bounds of the calling thread's native stack. May call malloc: once per thread, when it attaches.
 // For the main thread `low` is the lowest address that the stack may ever grow to.

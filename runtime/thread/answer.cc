@@ -3,7 +3,6 @@
 // I1 Everything here runs on the thread itself with in_runtime > 0, so a handler that interrupts it
 //    defers; what the handler deferred is found by the test of `poll` when in_runtime is 0 again.
 // I2 After the answer is counted nothing of the round is read but stop_epoch.
-#include <signal.h>
 #include <time.h>
 
 #include <cerrno>
@@ -33,10 +32,6 @@ void GiveUpSlice() {
   }
   errno = saved;
 }
-
-// A signal was sent before this thread detached and has not arrived. Only this thread and its
-// handler.
-constinit thread_local volatile sig_atomic_t t_left_due TARN_TLS_INITIAL_EXEC = 0;
 
 void Park(uint32_t epoch) {
   // acquire: pairs with the release in ResumeWorld; what was done to this thread's state is
@@ -120,21 +115,9 @@ void HandshakeImpl::LeaveBlocked(Mutator& m) {
   }
 }
 
-bool HandshakeImpl::TakeDueSignal() {
-  if (t_left_due != 0) {
-    t_left_due = 0;
-    return true;
-  }
-  Mutator* m = Mutator::Current();
-  // relaxed: set by the asker before the system call that brought the signal here.
-  return m != nullptr && m->signal_due_.exchange(0, std::memory_order_relaxed) != 0;
-}
-
-void HandshakeImpl::KeepDueSignal(Mutator& m) {
-  // relaxed: no asker announces another one, since the thread has left the registry.
-  if (m.signal_due_.load(std::memory_order_relaxed) == 0) return;
-  t_left_due = 1;
-  m.signal_due_.store(0, std::memory_order_relaxed);
+void HandshakeImpl::NoteSignal() {
+  // relaxed: see SendSignal().
+  if (Mutator* m = Mutator::Current()) m->signal_due_.store(0, std::memory_order_relaxed);
 }
 
 bool HandshakeImpl::IsWorldStopped() {

@@ -76,7 +76,9 @@ Mutator* HandshakeImpl::RequestFrom(Mutator& m, Mutator* claimed) {
       // release: pairs with the acquire in IsPending and TryEnterBlocked; publishes the round.
       if (m.state_.compare_exchange_weak(state, Mutator::kPending, std::memory_order_release,
                                          std::memory_order_relaxed)) {
-        if (!m.options_.cooperative && !SendSignal(m)) round.needs_resend = true;
+        // relaxed: as in SendSignal(). A signal of an earlier round may still be on its way.
+        const bool is_due = m.signal_due_.load(std::memory_order_relaxed) != 0;
+        if (!m.options_.cooperative && !is_due && !SendSignal(m)) round.needs_resend = true;
         return claimed;
       }
     }
@@ -85,13 +87,12 @@ Mutator* HandshakeImpl::RequestFrom(Mutator& m, Mutator* claimed) {
 
 // False if the system asks to try again later.
 bool HandshakeImpl::SendSignal(Mutator& m) {
-  // relaxed: the handler runs on the thread after the system call below.
-  if (m.signal_due_.exchange(1, std::memory_order_relaxed) != 0) return true;  // one is on its way
-  switch (SendThreadSignal(m.tid_, HandshakeSignal())) {
+  // relaxed: a stale value costs a second signal, or the wait for LookAfterPending().
+  m.signal_due_.store(1, std::memory_order_relaxed);
+  switch (SendThreadSignal(m.tid_, HandshakeSignal(), HandshakeCookie())) {
     case SignalResult::kSent:
       return true;
     case SignalResult::kAgain:
-      m.signal_due_.store(0, std::memory_order_relaxed);
       return false;
     case SignalResult::kNoThread:
       break;
@@ -198,7 +199,7 @@ bool HandshakeImpl::LookAfterPending(int64_t waited_ns) {
   LockHolder hold(registry.lock_);
   for (Mutator* m = registry.head_; m != nullptr; m = m->next_) {
     if (m->state_.load(std::memory_order_relaxed) != Mutator::kPending) continue;
-    if (SendThreadSignal(m->tid_, 0) == SignalResult::kNoThread) {
+    if (!IsThreadAlive(m->tid_)) {
       FatalValue("a thread ended while attached to the heap, thread id",
                  static_cast<uint64_t>(m->tid_));
     }
@@ -212,8 +213,7 @@ bool HandshakeImpl::LookAfterPending(int64_t waited_ns) {
           .WriteTo();
     }
     if (m->options_.cooperative) continue;
-    // The signal may have been taken by sigwait() or a foreign handler: forget that one is due.
-    m->signal_due_.store(0, std::memory_order_relaxed);
+    // The first one may have been taken by sigwait() or a foreign handler.
     if (!SendSignal(*m)) try_again = true;
   }
   return try_again;

@@ -49,10 +49,8 @@ class HandshakeImpl {
   }
   static uint32_t& BlockedDepth(Mutator& m) { return m.blocked_depth_; }
 
-  // True once per signal that an asker has announced; by the handler.
-  static bool TakeDueSignal();
-  // For a thread that leaves: signals announced but not yet handled stay tarn's.
-  static void KeepDueSignal(Mutator& m);
+  // By the handler, before it answers: tarn's signal has arrived.
+  static void NoteSignal();
   static bool IsWorldStopped();
   // Sleeps until the world is not stopped, if it is.
   static void WaitUntilResumed();

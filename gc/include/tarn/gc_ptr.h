@@ -30,13 +30,11 @@ class gc_ptr {
 
   constexpr gc_ptr() noexcept : word_(0) {}
   constexpr gc_ptr(std::nullptr_t) noexcept : word_(0) {}  // NOLINT: implicit as for T*
-  gc_ptr(T* p) noexcept : word_(0) { Init(p); }            // NOLINT: implicit as for T*
-  gc_ptr(const gc_ptr& other) noexcept : word_(0) { Init(other.get()); }
+  gc_ptr(T* p) noexcept : word_(Initial(p)) {}             // NOLINT: implicit as for T*
+  gc_ptr(const gc_ptr& other) noexcept : word_(Initial(other.get())) {}
   template <class U>
   requires std::is_convertible_v<U*, T*> gc_ptr(const gc_ptr<U>& other)
-  noexcept : word_(0) {  // NOLINT: implicit as for T*
-    Init(other.get());
-  }
+  noexcept : word_(Initial(other.get())) {}  // NOLINT: implicit as for T*
   // The slot may be in an object that the collector has seen: what it held is shaded like any
   // overwritten value only on assignment, so a destructor does nothing and stays trivial.
   ~gc_ptr() = default;
@@ -66,7 +64,7 @@ class gc_ptr {
  private:
   // The address bits of a pointer to a possibly const T.
   static uintptr_t Bits(T* p) noexcept { return reinterpret_cast<uintptr_t>(p); }
-  void Init(T* p) noexcept { internal::InitWord(&word_, Bits(p)); }
+  static uintptr_t Initial(T* p) noexcept { return internal::ShadeInitial(Bits(p)); }
   gc_ptr& Store(T* p) noexcept {
     internal::StoreWord(&word_, Bits(p));
     return *this;

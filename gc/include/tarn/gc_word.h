@@ -40,8 +40,8 @@ class gc_word {
   using codec_type = Codec;
 
   constexpr gc_word() noexcept : word_(0) {}
-  explicit gc_word(uintptr_t word) noexcept : word_(0) { init(word); }
-  gc_word(const gc_word& other) noexcept : word_(0) { init(other.load()); }
+  explicit gc_word(uintptr_t word) noexcept : word_(internal::ShadeInitial<Decode>(word)) {}
+  gc_word(const gc_word& other) noexcept : gc_word(other.load()) {}
   gc_word& operator=(const gc_word& other) noexcept {
     store(other.load());
     return *this;
@@ -51,12 +51,13 @@ class gc_word {
   uintptr_t load() const noexcept { return word_.load(std::memory_order_relaxed); }
   void store(uintptr_t word) noexcept { internal::StoreWord<Decode>(&word_, word); }
   // For a slot in an object that no other thread can see yet.
-  void init(uintptr_t word) noexcept { internal::InitWord<Decode>(&word_, word); }
+  void init(uintptr_t word) noexcept {
+    // relaxed: not visible to others.
+    word_.store(internal::ShadeInitial<Decode>(word), std::memory_order_relaxed);
+  }
 
  private:
-  struct Decode {
-    static constexpr uintptr_t Pointer(uintptr_t word) { return Codec::codec.Decode(word); }
-  };
+  using Decode = internal::CodecDecode<Codec>;
   std::atomic<uintptr_t> word_;
 };
 

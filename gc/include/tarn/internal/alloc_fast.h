@@ -25,7 +25,9 @@ uint16_t InternLayout(const LayoutSpec& spec);
 
 // One per type whose objects all have one size. Constant-initialised.
 struct FixedSite {
-  std::atomic<uint32_t> span_class{0};  // relaxed: a stale 0 takes the slow path, which finds it
+  // Byte offset of the span class's run in MutatorBlock::runs; 0 until the class is known, which is
+  // an always-empty run. relaxed: a stale 0 takes the slow path.
+  std::atomic<uint32_t> run_offset{0};
   uint32_t bytes;
   uint32_t align;
   LayoutFn layout;
@@ -33,7 +35,7 @@ struct FixedSite {
 
 // One per element type whose objects vary in size. Constant-initialised.
 struct SizedSite {
-  std::atomic<uint16_t> span_class[kNumSizeClasses]{};  // relaxed: as above
+  std::atomic<uint32_t> run_offset[kNumSizeClasses]{};  // relaxed: as above
   LayoutFn layout;
   std::atomic<uint32_t> layout_id{0};  // id + 1
 };
@@ -45,43 +47,46 @@ void* AllocateSizedSlow(SizedSite& site, size_t bytes, size_t size_class);
 void* AllocateTinySlow(size_t bytes, size_t align);
 [[noreturn]] void ThrowBadAlloc();
 
-inline void* TakeFromRun(uint32_t span_class, size_t slot_bytes) {
-  Run& run = t_block.runs[span_class];
+// False if the run has no room.
+[[gnu::always_inline]] inline bool TakeFromRun(uint32_t run_offset, size_t slot_bytes, void*& out) {
+  Run& run = *reinterpret_cast<Run*>(reinterpret_cast<char*>(t_block.runs) + run_offset);
   // relaxed: own thread's; the collector reads them in handshakes of this thread only.
   const uintptr_t p = run.cursor.load(std::memory_order_relaxed);
   const uintptr_t end = p + slot_bytes;
-  if (end > run.limit.load(std::memory_order_relaxed)) [[unlikely]]
-    return nullptr;
+  if (end > run.limit) [[unlikely]]
+    return false;
   run.cursor.store(end, std::memory_order_relaxed);
   std::atomic_signal_fence(std::memory_order_seq_cst);  // I1
-  return reinterpret_cast<void*>(p);
+  out = reinterpret_cast<void*>(p);
+  return true;
 }
 
 template <size_t kBytes, size_t kAlign>
 inline void* AllocateFixed(FixedSite& site) {
   constexpr size_t kClass = SizeToAlignedClass(kBytes, kAlign);
+  void* p;
   if constexpr (kClass != 0) {
-    void* p = TakeFromRun(site.span_class.load(std::memory_order_relaxed), kClassBytes[kClass]);
-    if (p != nullptr) [[likely]]
+    if (TakeFromRun(site.run_offset.load(std::memory_order_relaxed), kClassBytes[kClass], p))
+        [[likely]] {
       return p;
+    }
   }
-  void* p = AllocateFixedSlow(site);
+  p = AllocateFixedSlow(site);
   if (p == nullptr) [[unlikely]]
     ThrowBadAlloc();
   return p;
 }
 
 inline void* AllocateSized(SizedSite& site, size_t bytes, size_t align) {
-  size_t size_class = 0;
-  if (bytes <= kMaxSmallBytes) [[likely]] {
-    size_class = SizeToClass(bytes);
-    if (align > kWordBytes) size_class = SizeToAlignedClass(bytes, align);
-    void* p = TakeFromRun(site.span_class[size_class].load(std::memory_order_relaxed),
-                          kClassBytes[size_class]);
-    if (p != nullptr && size_class != 0) [[likely]]
-      return p;
+  const size_t size_class = bytes > kMaxSmallBytes ? 0
+                            : align <= kWordBytes  ? SizeToClass(bytes)
+                                                   : SizeToAlignedClass(bytes, align);
+  void* p;
+  if (size_class != 0 && TakeFromRun(site.run_offset[size_class].load(std::memory_order_relaxed),
+                                     kClassBytes[size_class], p)) [[likely]] {
+    return p;
   }
-  void* p = AllocateSizedSlow(site, bytes, size_class);
+  p = AllocateSizedSlow(site, bytes, size_class);
   if (p == nullptr) [[unlikely]]
     ThrowBadAlloc();
   return p;

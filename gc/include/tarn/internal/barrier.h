@@ -15,18 +15,29 @@
 #include <atomic>
 #include <cstdint>
 
+#include "tarn/internal/layout_spec.h"
 #include "tarn/internal/mutator_block.h"
 
 namespace tarn::internal {
 
-// Shades the old contents of the slot and the new value (both decoded already); attaches the thread
-// first if it is not. May block while it attaches; never collects.
-void BarrierSlow(std::atomic<uintptr_t>* slot, uintptr_t old_pointer, uintptr_t new_pointer);
+// The store with the barrier on: shades what the slot holds and the new value, then stores.
+// Attaches the thread first if it is not. Never collects. `codec` decodes the slot's words.
+void StoreWordSlow(std::atomic<uintptr_t>* slot, uintptr_t word);
+void StoreCodedWordSlow(std::atomic<uintptr_t>* slot, uintptr_t word, const WordCodec& codec);
 // Shades only the new value: the object that holds the slot is not visible to other threads.
-void InitBarrierSlow(uintptr_t new_pointer);
+void ShadeInitialSlow(uintptr_t pointer);
 
+// How a slot's words become pointers.
 struct RawDecode {
   static constexpr uintptr_t Pointer(uintptr_t word) { return word; }
+  static void StoreSlow(std::atomic<uintptr_t>* slot, uintptr_t word) { StoreWordSlow(slot, word); }
+};
+template <class Codec>
+struct CodecDecode {
+  static constexpr uintptr_t Pointer(uintptr_t word) { return Codec::codec.Decode(word); }
+  static void StoreSlow(std::atomic<uintptr_t>* slot, uintptr_t word) {
+    StoreCodedWordSlow(slot, word, Codec::codec);
+  }
 };
 
 template <class Decode = RawDecode>
@@ -37,22 +48,22 @@ inline void StoreWord(std::atomic<uintptr_t>* slot, uintptr_t word) {
   b.hazard_value.store(Decode::Pointer(word), std::memory_order_relaxed);
   std::atomic_signal_fence(std::memory_order_seq_cst);  // I1, against the compiler
   if (b.barrier_on.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-    BarrierSlow(slot, Decode::Pointer(slot->load(std::memory_order_relaxed)),
-                Decode::Pointer(word));
+    return Decode::StoreSlow(slot, word);
   }
   std::atomic_signal_fence(std::memory_order_seq_cst);
   // relaxed: gc_ptr is no synchronisation primitive; the collector tolerates either value.
   slot->store(word, std::memory_order_relaxed);
 }
 
-// A store into an object that no other thread can see yet. No hazards: until the object is
-// published, this thread's stack keeps object and value alive.
+// For a store into an object that no other thread can see yet: shades the value if need be and
+// returns the word to be stored. No hazards: until the object is published, this thread's stack
+// keeps object and value alive.
 template <class Decode = RawDecode>
-inline void InitWord(std::atomic<uintptr_t>* slot, uintptr_t word) {
+inline uintptr_t ShadeInitial(uintptr_t word) {
   if (t_block.barrier_on.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-    InitBarrierSlow(Decode::Pointer(word));
+    ShadeInitialSlow(Decode::Pointer(word));
   }
-  slot->store(word, std::memory_order_relaxed);  // relaxed: not visible to others
+  return word;
 }
 
 }  // namespace tarn::internal

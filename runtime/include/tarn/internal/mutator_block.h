@@ -23,7 +23,7 @@ namespace tarn::internal {
 // One maximal stretch of free, zeroed slots [cursor, limit) of a span that the thread owns.
 struct Run {
   std::atomic<uintptr_t> cursor;  // relaxed: read by the owner, or in a handshake of the owner
-  std::atomic<uintptr_t> limit;   // relaxed: changed only inside the runtime (in_runtime != 0)
+  uintptr_t limit;  // plain: changed only inside the runtime, so never under a handshake's eyes
 };
 
 // All runs empty; what `runs` points to before attach and after detach. Never written.
