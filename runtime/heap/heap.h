@@ -9,12 +9,22 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/base/thread_annotations.h"
+#include "runtime/base/lock.h"
 #include "runtime/heap/central_list.h"
 #include "runtime/heap/heap_hooks.h"
 #include "runtime/heap/page_heap.h"
 #include "runtime/heap/span_class.h"
 
 namespace tarn::rt {
+
+class ThreadCache;
+
+// Caches of threads that are gone, kept for the next ones (thread_cache.h).
+struct FreeCaches {
+  Lock lock;
+  ThreadCache* head ABSL_GUARDED_BY(lock) = nullptr;
+};
 
 class Heap {
  public:
@@ -33,6 +43,7 @@ class Heap {
   const SpanClassTable& classes() const { return classes_; }
   CentralList& central(uint16_t span_class) { return central_[span_class]; }
   HeapHooks& hooks() { return hooks_; }
+  FreeCaches& free_caches() { return free_caches_; }
   OsMemory& os() { return *os_; }
 
   uint32_t sweepgen() const {
@@ -53,6 +64,7 @@ class Heap {
   OsMemory* os_ = nullptr;
   PageHeap pages_;
   HeapHooks hooks_;
+  FreeCaches free_caches_;
   std::atomic<uint32_t> sweepgen_{2};
   SpanClassTable classes_;
   CentralList central_[internal::kMaxSpanClasses];

@@ -20,9 +20,6 @@ namespace {
 constexpr size_t kTableBytes =
     RoundUp(kMaxSpanClasses * (sizeof(Run) + sizeof(Span*)) + sizeof(ThreadCache), kPageBytes);
 
-Lock g_free_lock;
-ThreadCache* g_free ABSL_GUARDED_BY(g_free_lock) = nullptr;
-
 uint64_t ElemBytes(const Span& s) {
   return s.elem_bytes32 != 0 ? s.elem_bytes32 : s.npages * kPageBytes;
 }
@@ -64,15 +61,15 @@ void ForEachWord(size_t from, size_t to, F&& f) {
 }  // namespace
 
 ThreadCache* ThreadCache::New(Heap& heap) {
+  FreeCaches& free = heap.free_caches();
   {
-    LockHolder hold(g_free_lock);
-    if (g_free != nullptr && g_free->heap_ == &heap) {
-      ThreadCache* c = g_free;
-      g_free = c->next_free_;
+    LockHolder hold(free.lock);
+    if (ThreadCache* c = free.head) {
+      free.head = c->next_free_;
       return c;
     }
   }
-  void* mem = AllocateReady(heap.os(), kTableBytes);
+  void* mem = AllocateReady(heap.os(), RoundUp(kTableBytes, heap.os().PhysicalPageBytes()));
   if (mem == nullptr) return nullptr;
   auto* c = new (mem) ThreadCache();
   c->heap_ = &heap;
@@ -93,9 +90,10 @@ void ThreadCache::Release(bool marking) {
   max_run_slots_ = 0;
   FlushPages();
   FlushLive();
-  LockHolder hold(g_free_lock);
-  next_free_ = g_free;
-  g_free = this;
+  FreeCaches& free = heap_->free_caches();
+  LockHolder hold(free.lock);
+  next_free_ = free.head;
+  free.head = this;
 }
 
 void ThreadCache::GiveBackRun(Span* span, Run& run) {
