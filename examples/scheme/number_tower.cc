@@ -169,6 +169,7 @@ Value Multiply(Value a, Value b) {
       return MakeRatio(IntMultiply(Numerator(a), Numerator(b)),
                        IntMultiply(Denominator(a), Denominator(b)));
     default:
+      if (a == Value::Fixnum(0) || b == Value::Fixnum(0)) return Value::Fixnum(0);
       return MakeFlonum(ToDouble(a) * ToDouble(b));
   }
 }

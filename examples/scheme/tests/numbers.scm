@@ -41,6 +41,9 @@
 (check (- big big) => 0)
 (check (+ big (- big) 5) => 5)
 (check (* big 0) => 0)
+(check (* 0 1.5) => 0)
+(check (* +inf.0 0) => 0)
+(check (* 0.0 2) => 0.0)
 
 (define (factorial n) (if (= n 0) 1 (* n (factorial (- n 1)))))
 (check (factorial 30) => 265252859812191058636308480000000)
