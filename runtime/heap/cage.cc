@@ -92,6 +92,7 @@ void Cage::Destroy(size_t ready_bytes) {
   committed_.store(0, std::memory_order_relaxed);  // relaxed: nobody uses the cage any more
   entries_ = nullptr;
   spans_ = nullptr;
+  table_bytes_ = 0;
 }
 
 bool Cage::Grow(size_t arenas) {

@@ -18,13 +18,18 @@ PageHeap::~PageHeap() {
   const uint64_t ready =
       HeapStats::Get(stats_.mapped_pages) - HeapStats::Get(stats_.released_pages);
   cage_.Destroy(ready * kPageBytes);
+  pages_.Destroy();
 }
 
 bool PageHeap::Init(OsMemory& os, size_t cage_bytes) {
   os_ = &os;
   if (!cage_.Init(os, cage_bytes)) return false;
-  LockHolder hold(lock_);
-  return pages_.Init(os, (cage_.bytes() >> kPageShift) / kChunkPages);
+  {
+    LockHolder hold(lock_);
+    if (pages_.Init(os, (cage_.bytes() >> kPageShift) / kChunkPages)) return true;
+  }
+  cage_.Destroy(0);
+  return false;
 }
 
 bool PageHeap::GrowLocked(size_t npages) {
@@ -74,10 +79,7 @@ Span* PageHeap::AllocSpan(const SpanClassInfo& info, uint16_t span_class, size_t
   if (r.page == PageAlloc::kNone) return nullptr;
   void* p = reinterpret_cast<void*>(cage_.AddressOf(r.page));
   if (r.scavenged != 0 && !os_->Used(p, npages * kPageBytes, r.scavenged * kPageBytes)) {
-    LockHolder hold(lock_);
-    // The scavenged bits are lost, which costs accuracy and nothing else: pages count as backed.
-    pages_.Free(r.page, npages);
-    HeapStats::Sub(stats_.released_pages, r.scavenged);
+    GiveUpPages(r, npages);
     return nullptr;
   }
   HeapStats::Sub(stats_.released_pages, r.scavenged);
@@ -94,6 +96,20 @@ Span* PageHeap::AllocSpan(const SpanClassInfo& info, uint16_t span_class, size_t
   s->owned.store(0, std::memory_order_relaxed);            // relaxed: not visible yet
   s->sweepgen.store(sweepgen, std::memory_order_relaxed);  // relaxed: published by SetEntries
   return s;
+}
+
+// Which of the pages were scavenged is no longer known, so all of them are made so: a page that
+// counts as backed and is not would be handed out without Used. (Where OS pages are larger than heap
+// pages a mixed run need not be whole OS pages; LinuxMemory::Used never refuses.)
+void PageHeap::GiveUpPages(PageAlloc::Result r, size_t npages) {
+  const size_t ready = npages - r.scavenged;
+  if (ready != 0) {
+    void* p = reinterpret_cast<void*>(cage_.AddressOf(r.page));
+    os_->Unused(p, npages * kPageBytes, ready * kPageBytes);
+    HeapStats::Add(stats_.released_pages, ready);
+  }
+  LockHolder hold(lock_);
+  pages_.Free(r.page, npages, /*scavenged=*/true);
 }
 
 void PageHeap::Publish(Span* span, bool noscan) {

@@ -27,7 +27,7 @@ class PageHeap {
   PageHeap(const PageHeap&) = delete;
   PageHeap& operator=(const PageHeap&) = delete;
 
-  // False if even the smallest cage cannot be reserved.
+  // False if even the smallest cage cannot be reserved; nothing is kept then.
   [[nodiscard]] bool Init(OsMemory& os, size_t cage_bytes);
 
   // A span of `npages` for `span_class`, with clear bits, owned by nobody and in no list,
@@ -55,6 +55,8 @@ class PageHeap {
   PageAlloc::Result AllocPages(size_t npages, PageCache* cache);
   PageAlloc::Result AllocPagesLocked(size_t npages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   bool GrowLocked(size_t npages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  // Pages that the system refused to back go back to the page allocator.
+  void GiveUpPages(PageAlloc::Result r, size_t npages);
   void ClearBits(Span* span);
 
   OsMemory* os_ = nullptr;
