@@ -201,8 +201,11 @@ void ClosePort(Port* port) {
 
 namespace {
 
-tarn::gc_root<Parameter> g_input, g_output, g_error;
-tarn::gc_root<Port> g_standard_output;
+struct StandardPorts {
+  tarn::gc_root<Parameter> input, output, error;
+  tarn::gc_root<Port> standard_output;
+};
+StandardPorts* g_standard = nullptr;  // made once at start, never destroyed: used at exit
 
 Parameter* DefinePortParameter(std::string_view name, Port* port) {
   Parameter* p = NewParameter(Value::Of(port), kFalse);
@@ -220,13 +223,14 @@ Port* PortOf(Parameter* p, uint8_t direction) {
 
 }  // namespace
 
-Port* CurrentInputPort() { return PortOf(g_input.get(), Port::kInput); }
-Port* CurrentOutputPort() { return PortOf(g_output.get(), Port::kOutput); }
-Port* CurrentErrorPort() { return PortOf(g_error.get(), Port::kOutput); }
+Port* CurrentInputPort() { return PortOf(g_standard->input.get(), Port::kInput); }
+Port* CurrentOutputPort() { return PortOf(g_standard->output.get(), Port::kOutput); }
+Port* CurrentErrorPort() { return PortOf(g_standard->error.get(), Port::kOutput); }
 
 void FlushStandardPorts() {
-  Port* port = g_standard_output.get();
-  if (port != nullptr && port->Has(Port::kOpen)) Drain(port);
+  if (g_standard == nullptr) return;
+  Port* port = g_standard->standard_output.get();
+  if (port->Has(Port::kOpen)) Drain(port);
 }
 
 void RegisterStandardPorts() {
@@ -234,10 +238,11 @@ void RegisterStandardPorts() {
   Port* out = NewFilePort(STDOUT_FILENO, Port::kOutput, MakeString("standard output"));
   Port* err =
       NewFilePort(STDERR_FILENO, Port::kOutput | Port::kUnbuffered, MakeString("standard error"));
-  g_standard_output = out;
-  g_input = DefinePortParameter("current-input-port", in);
-  g_output = DefinePortParameter("current-output-port", out);
-  g_error = DefinePortParameter("current-error-port", err);
+  g_standard = new StandardPorts;
+  g_standard->standard_output = out;
+  g_standard->input = DefinePortParameter("current-input-port", in);
+  g_standard->output = DefinePortParameter("current-output-port", out);
+  g_standard->error = DefinePortParameter("current-error-port", err);
   std::atexit(FlushStandardPorts);
 }
 
