@@ -78,8 +78,8 @@ void CallPrevious(int signo, siginfo_t* info, void* context) {
 
 void OnSignal(int signo, siginfo_t* info, void* context) {
   const int saved = errno;
-  const bool may_be_ours = info->si_code == SI_TKILL && info->si_pid == getpid();
-  const bool is_ours = may_be_ours && HandshakeImpl::TakeDueSignal();
+  const bool is_ours = info->si_code == SI_QUEUE && info->si_value.sival_ptr == HandshakeCookie();
+  if (is_ours) HandshakeImpl::NoteSignal();
   AnswerSlow();  // whoever sent it
   if (!is_ours && !t_is_chaining) {
     t_is_chaining = true;
@@ -135,6 +135,9 @@ int HandshakeSignal() {
   // relaxed: constant once a thread is attached.
   return signal_number.load(std::memory_order_relaxed);
 }
+
+// An address of tarn's own, which no other part of the program would pass.
+void* HandshakeCookie() { return &install_lock; }
 
 bool InstallHandshakeHandler() {
   LockHolder hold(install_lock);

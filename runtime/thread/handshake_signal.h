@@ -28,6 +28,8 @@ enum class SignalStack { kCurrent, kAlternate };
 // that cannot be caught or that report faults.
 absl::Status SetHandshakeSignal(int signo, SignalStack stack = SignalStack::kCurrent);
 int HandshakeSignal();
+// What tarn's signals carry in si_value.
+void* HandshakeCookie();
 
 // Installs the handler, once; later calls reinstall it if the program has replaced it (then
 // chaining to the replacement). False when the system refuses.

@@ -118,8 +118,7 @@ class Mutator {
   ThreadOptions options_;
 
   std::atomic<uint32_t> state_{kGone};
-  // 1 from before the signal is sent until its handler has begun, so that the handler can tell
-  // tarn's signals from the program's.
+  // 1 from before a signal is sent until its handler begins: no second one need be sent meanwhile.
   std::atomic<uint32_t> signal_due_{0};
   SavedContext context_;        // owner; read by the asker once state_ is kBlocked
   uint32_t blocked_depth_ = 0;  // owner only

@@ -1,7 +1,6 @@
 #include "runtime/thread/thread_registry.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <sys/mman.h>
 
 #include <cstddef>
@@ -193,7 +192,6 @@ void ThreadRegistry::Detach(Mutator& m) {
   Unlink(m);
   // relaxed: askers look under the lock.
   m.state_.store(Mutator::kGone, std::memory_order_relaxed);
-  HandshakeImpl::KeepDueSignal(m);
   ResetBlock(internal::t_block);
   m.cache = nullptr;
   m.gc = nullptr;
@@ -202,7 +200,6 @@ void ThreadRegistry::Detach(Mutator& m) {
   free_ = &m;
   lock_.Release();
   pthread_setspecific(exit_key, nullptr);
-  sched_yield();  // a signal that is due arrives at the latest here, unless it is blocked
 }
 
 void ThreadRegistry::OnThreadExit(void* arg) {

@@ -29,13 +29,16 @@ TEST(OsThreadTest, SignalToAThreadThatEndedIsReported) {
   pid_t tid = 0;
   std::thread([&] { tid = CurrentThreadId(); }).join();
   // The id may be visible for a moment after the join.
-  WaitUntil([&] { return SendThreadSignal(tid, 0) == SignalResult::kNoThread; });
-  EXPECT_EQ(SendThreadSignal(CurrentThreadId(), 0), SignalResult::kSent);
+  WaitUntil([&] { return !IsThreadAlive(tid); });
+  EXPECT_EQ(SendThreadSignal(tid, SIGURG, nullptr), SignalResult::kNoThread);
+  EXPECT_TRUE(IsThreadAlive(CurrentThreadId()));
+  EXPECT_EQ(SendThreadSignal(CurrentThreadId(), SIGURG, nullptr), SignalResult::kSent);
 }
 
 TEST(OsThreadTest, ErrnoSurvivesAFailingCall) {
   errno = 77;
-  SendThreadSignal(-5, 0);
+  SendThreadSignal(-5, SIGURG, nullptr);
+  IsThreadAlive(-5);
   EXPECT_EQ(errno, 77);
 }
 
