@@ -155,9 +155,10 @@ struct Box {
 };
 struct Cell {
   static constexpr Type kType = Type::kCell;
-  static constexpr uint8_t kSystem = 1;  // header.flags: a binding of the standard library
-  Header header;
-  Slot value;  // kUnbound before the definition
+  // header.flags: a binding of the standard library; one whose procedure never returns.
+  static constexpr uint8_t kSystem = 1, kNeverReturns = 2;
+  Header header;  // small: the compiler's primitive number, or 0
+  Slot value;     // kUnbound before the definition
   gc_ptr<Symbol> name;
 };
 

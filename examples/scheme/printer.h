@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "examples/scheme/objects.h"
 #include "examples/scheme/value.h"
 
 namespace scheme {
@@ -18,6 +19,8 @@ enum class PrintMode {
 
 void Print(std::string* out, Value v, PrintMode mode);
 std::string WriteToString(Value v);
+// "who: message irritant ...".
+std::string ConditionText(const Condition* c);
 
 }  // namespace scheme
 

@@ -1,0 +1,52 @@
+// Code: one compiled procedure. Not here: what the instructions do (opcodes.h, vm.cc).
+// I1 Immutable after codegen has made it.
+// I2 The instruction stream holds no references: they are constants, in the tail of the Code.
+#ifndef EXAMPLES_SCHEME_CODE_H_
+#define EXAMPLES_SCHEME_CODE_H_
+
+#include "examples/scheme/objects.h"
+#include "examples/scheme/value.h"
+
+namespace scheme {
+
+// Program counter to source line: ascending in pc.
+struct LineEntry {
+  uint32_t pc;
+  uint32_t line;
+};
+
+// Tail: header.word constants.
+struct Code {
+  static constexpr Type kType = Type::kCode;
+  static constexpr uint8_t kRest = 1;     // the last parameter takes the other arguments as a list
+  static constexpr uint8_t kCase = 2;     // case-lambda: captured values are the clauses' closures
+  static constexpr uint8_t kLibrary = 4;  // compiled from lib/*.scm: not named in error locations
+  Header header;
+  gc_ptr<uint16_t> instructions;  // noscan
+  gc_ptr<LineEntry> lines;        // noscan
+  gc_ptr<Symbol> name;            // may be null
+  gc_ptr<String> file;
+  uint32_t line_count;
+  uint32_t instruction_count;
+  uint16_t required;     // parameters without the rest parameter
+  uint16_t params;       // parameters with it: words below the frame's control words
+  uint16_t frame_words;  // most words that the body pushes
+  uint16_t captured;     // captured values of its closures
+
+  bool HasRest() const { return (header.flags & kRest) != 0; }
+  bool IsCase() const { return (header.flags & kCase) != 0; }
+  Slot* constants() { return gc_tail<Slot>(this); }
+};
+
+// An identifier made by a macro expansion: `name` (a Symbol or another Identifier) as the macro's
+// definition sees it (syntax_rules.h).
+struct Identifier {
+  static constexpr Type kType = Type::kIdentifier;
+  Header header;
+  Slot name;
+  Slot scope;  // a Scope or an Environment
+};
+
+}  // namespace scheme
+
+#endif  // EXAMPLES_SCHEME_CODE_H_

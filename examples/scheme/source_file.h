@@ -1,0 +1,32 @@
+// Program text: files read into data with their lines, and compiling one top-level form.
+#ifndef EXAMPLES_SCHEME_SOURCE_FILE_H_
+#define EXAMPLES_SCHEME_SOURCE_FILE_H_
+
+#include <string>
+#include <string_view>
+
+#include "examples/scheme/containers.h"
+#include "examples/scheme/environment.h"
+#include "examples/scheme/expander.h"
+
+namespace scheme {
+
+// The bytes of a file; raises a file error.
+std::string ReadFileBytes(const std::string& path);
+// `name` as an include in file `includer` names it: relative to the includer's folder.
+std::string ResolveInclude(const std::string& includer, const std::string& name);
+// Appends every datum of the file to `out` and the lines of its lists to `lines`.
+void ReadAllForms(const std::string& path, IdentityMap* lines, ValueList* out);
+void ReadAllFormsFromText(std::string_view text, std::string_view file_name, IdentityMap* lines,
+                          ValueList* out);
+
+// One top-level form to a procedure without parameters.
+Closure* CompileTop(Value form, const SourceInfo& source, Environment* env);
+
+// Gives `env` its own cells for the library names that `forms` define at top level, so that uses
+// before the definition in the same file mean the file's own.
+void PrepareDefinitions(ValueList* forms, Environment* env);
+
+}  // namespace scheme
+
+#endif  // EXAMPLES_SCHEME_SOURCE_FILE_H_
