@@ -42,3 +42,17 @@
             ((if (char? test) (char=? test (string-ref string i)) (test (string-ref string i)))
              (loop (+ i 1) (+ n 1)))
             (else (loop (+ i 1) n))))))
+
+; (string-map procedure string ...): the shortest string decides.
+(define (string-map f string . rest)
+  (list->string (apply map f (string->list string) (map string->list rest))))
+
+(define (string-for-each f string . rest)
+  (if (null? rest)
+      (let ((end (string-length string)))
+        (let loop ((i 0))
+          (if (< i end)
+              (begin
+                (f (string-ref string i))
+                (loop (+ i 1))))))
+      (apply for-each f (string->list string) (map string->list rest))))
