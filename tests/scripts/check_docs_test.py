@@ -47,6 +47,10 @@ class CheckDocsTest(ScriptTest):
         self.assert_clean({**TREE, "gc/a.cc": "// See tarn/tarn.h, hello.cc and a.cc; not *.h\n"
                                               "#include \"gone.h\"\n"})
 
+    def test_file_made_by_the_build_counts_as_there(self):
+        self.assert_clean({**TREE, "gc/a.cc": "// See made.cc.\n",
+                           "gc/CMakeLists.txt": "add_custom_command(OUTPUT ${X}/made.cc)\n"})
+
     def test_readme_program_that_differs_is_reported(self):
         files = dict(TREE)
         files["examples/hello.cc"] += "// more\n"
