@@ -5,6 +5,7 @@
 #include <new>
 
 #include "gc/api/instance.h"
+#include "gc/collect/mutator_gc.h"
 #include "runtime/base/bits.h"
 #include "runtime/heap/thread_cache.h"
 #include "runtime/thread/runtime_scope.h"
@@ -22,18 +23,19 @@ namespace {
 
 // A noinline frame of its own, inside the runtime: handshakes wait until it is left.
 template <class F>
-[[gnu::noinline]] void* InRuntime(F&& take) {
+[[gnu::noinline]] void* InRuntime(size_t bytes, F&& take) {
   Instance& instance = Instance::Get();
   Mutator& m = rt::EnsureAttached();
   rt::RuntimeScope scope;
   if (m.cache == nullptr) return nullptr;
   if (m.cache->WantsFlush()) m.cache->FlushLive();
-  instance.collector().SlowPathTaken();
+  instance.collector().SlowPathTaken(bytes);
   void* p = take(*m.cache);
   if (p == nullptr) {
     instance.collector().CollectNow();
     p = take(*m.cache);
   }
+  if (m.options().precise_roots) m.gc->fresh = p;
   return p;
 }
 
@@ -42,7 +44,6 @@ void* TakeSmall(ThreadCache& cache, uint32_t span_class) {
   return cache.Allocate(static_cast<uint16_t>(span_class));
 }
 
-// Takes pages off a large object's collection debt: it may be larger than everything before.
 void* TakeLarge(ThreadCache& cache, uint32_t span_class, size_t bytes) {
   return cache.AllocateLarge(static_cast<uint16_t>(span_class), bytes);
 }
@@ -80,7 +81,7 @@ void* AllocateFixedSlow(FixedSite& site) {
   Instance::Get();
   const size_t size_class = SizeToAlignedClass(site.bytes, site.align);
   const uint32_t c = SiteClass(site, size_class);
-  return InRuntime([&](ThreadCache& cache) {
+  return InRuntime(site.bytes, [&](ThreadCache& cache) {
     return size_class != 0 ? TakeSmall(cache, c) : TakeLarge(cache, c, site.bytes);
   });
 }
@@ -88,7 +89,7 @@ void* AllocateFixedSlow(FixedSite& site) {
 void* AllocateSizedSlow(SizedSite& site, size_t bytes, size_t size_class) {
   Instance::Get();
   const uint32_t c = SiteClass(site, size_class);
-  return InRuntime([&](ThreadCache& cache) {
+  return InRuntime(bytes, [&](ThreadCache& cache) {
     return size_class != 0 ? TakeSmall(cache, c) : TakeLarge(cache, c, bytes);
   });
 }
@@ -100,8 +101,9 @@ void* AllocateTinySlow(size_t bytes, size_t align) {
     rt::RuntimeScope scope;
     if (void* p = m.cache->TryTiny(bytes, align)) return p;
   }
-  return InRuntime(
-      [&](ThreadCache& cache) { return cache.AllocateTiny(instance.tiny_class(), bytes, align); });
+  return InRuntime(bytes, [&](ThreadCache& cache) {
+    return cache.AllocateTiny(instance.tiny_class(), bytes, align);
+  });
 }
 
 void ThrowBadAlloc() { throw std::bad_alloc(); }

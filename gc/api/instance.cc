@@ -12,6 +12,7 @@
 #include "runtime/heap/thread_cache.h"
 #include "runtime/os/cpu_count_linux.h"
 #include "runtime/os/os_memory_linux.h"
+#include "runtime/thread/fork_gate.h"
 #include "runtime/thread/handshake_signal.h"
 #include "runtime/thread/thread_registry.h"
 
@@ -24,44 +25,21 @@ namespace {
 Lock g_start_lock;
 constexpr int kDefaultMaxMarkers = 8;
 
-// MutatorGc records come from the system directly: attaching must not call malloc (a stopped thread
-// may hold its lock). They are recycled.
-Lock g_records_lock;
-struct FreeRecord {
-  FreeRecord* next;
+// Records of attached threads. Not from malloc: attaching must not wait for its lock, which a
+// stopped thread may hold. They are recycled.
+struct GcRecord {
+  alignas(MutatorGc) unsigned char bytes[sizeof(MutatorGc)];
 };
-FreeRecord* g_free_records ABSL_GUARDED_BY(g_records_lock) = nullptr;
-
-void* TakeRecord(OsMemory& os) {
-  constexpr size_t kBatchBytes = 16 << 10;
-  static_assert(sizeof(MutatorGc) >= sizeof(FreeRecord));
-  LockHolder hold(g_records_lock);
-  if (g_free_records == nullptr) {
-    void* mem = AllocateReady(os, kBatchBytes);
-    if (mem == nullptr) return nullptr;
-    auto* records = static_cast<MutatorGc*>(mem);
-    for (size_t i = 0; i < kBatchBytes / sizeof(MutatorGc); ++i) {
-      g_free_records = ::new (&records[i]) FreeRecord{g_free_records};
-    }
-  }
-  FreeRecord* r = g_free_records;
-  g_free_records = r->next;
-  return r;
-}
-
-void GiveRecord(void* p) {
-  LockHolder hold(g_records_lock);
-  g_free_records = ::new (p) FreeRecord{g_free_records};
-}
+Pool<GcRecord>* g_records = nullptr;  // set before the first attach
 
 // Both hooks run inside the runtime, on the thread. A thread that gets no cache stays attached
 // without one: its allocations fail with std::bad_alloc.
 void OnAttached(Mutator& m) {
   Instance& instance = *Instance::IfStarted();
-  void* record = TakeRecord(instance.heap().os());
+  GcRecord* record = g_records->New();
   ThreadCache* cache = record == nullptr ? nullptr : ThreadCache::New(instance.heap());
   if (cache == nullptr) {
-    if (record != nullptr) GiveRecord(record);
+    if (record != nullptr) g_records->Delete(record);
     return;
   }
   if (instance.settings().gc_stress != 0) cache->SetMaxRunSlots(1);
@@ -76,12 +54,9 @@ void OnDetaching(Mutator& m) {
   m.block()->runs = const_cast<internal::Run*>(internal::kEmptyRuns);
   m.cache->Release(/*marking=*/false);
   m.cache = nullptr;
-  while (ThreadRootNode* n = m.gc->roots) {
-    m.gc->roots = n->next;
-    delete n;
-  }
+  Instance::IfStarted()->collector().roots().ClearThreadCallbacks(*m.gc);
   m.gc->~MutatorGc();
-  GiveRecord(m.gc);
+  g_records->Delete(reinterpret_cast<GcRecord*>(m.gc));
   m.gc = nullptr;
 }
 
@@ -91,15 +66,18 @@ void Clobber(void*, uintptr_t p, size_t bytes) {
 
 void AtforkPrepare() {
   Instance::IfStarted()->collector().PrepareFork();
+  CloseForkGate();
   ThreadRegistry::Get().PrepareFork();
 }
 void AtforkParent() {
   ThreadRegistry::Get().ParentAfterFork();
+  OpenForkGate();
   Instance::IfStarted()->collector().ParentAfterFork();
 }
 void AtforkChild() {
-  // The runs of vanished threads stay allocated until the next collection frees them.
-  ThreadRegistry::Get().ChildAfterFork(nullptr);
+  // A vanished thread was outside the runtime: its cache is whole and is taken back.
+  ThreadRegistry::Get().ChildAfterFork(&OnDetaching);
+  OpenForkGate();
   Instance::IfStarted()->collector().ChildAfterFork();
 }
 
@@ -137,7 +115,7 @@ absl::Status Instance::SetUp(OsMemory& os) {
   options.trace = settings_.gc_trace;
   options.verify = settings_.verify;
   options.stress = settings_.gc_stress;
-  collector_ = new Collector(heap_, layouts_, options);
+  collector_ = new Collector(heap_, layouts_, memory_, options);
   return absl::OkStatus();
 }
 
@@ -151,11 +129,12 @@ absl::Status Instance::Start(const Options& options) {
   for (const std::string& line : complaints) RawLine().Str(line).WriteTo();
   if (absl::Status s = ApplyOptions(options, settings); !s.ok()) return s;
   static LinuxMemory* os = &LinuxMemory::Instance();
-  auto* instance = new Instance(settings);
+  auto* instance = new Instance(*os, settings);
   if (absl::Status s = instance->SetUp(*os); !s.ok()) {
     delete instance;
     return s;
   }
+  g_records = new Pool<GcRecord>(instance->memory_);
   SetThreadHooks({&OnAttached, &OnDetaching});
   if (pthread_atfork(&AtforkPrepare, &AtforkParent, &AtforkChild) != 0) {
     return absl::ResourceExhaustedError("tarn: pthread_atfork failed");

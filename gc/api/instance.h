@@ -1,7 +1,7 @@
 // Instance: the one heap of the process. Built on first use and never destroyed, because threads
-// may allocate until the very end of the process. I1 Everything a thread hook or slow path needs is
-// set before the first thread attaches. Locking: EnsureStarted is thread-safe; afterwards the
-// pointer is constant.
+// may allocate until the very end of the process.
+// I1 Everything a thread hook or slow path needs is set before the first thread attaches.
+// Locking: EnsureStarted is thread-safe; afterwards the pointer is constant.
 #ifndef TARN_GC_API_INSTANCE_H_
 #define TARN_GC_API_INSTANCE_H_
 
@@ -12,6 +12,7 @@
 #include "gc/collect/cycle.h"
 #include "gc/types/layout_table.h"
 #include "runtime/heap/heap.h"
+#include "runtime/heap/persistent_alloc.h"
 #include "tarn/options.h"
 
 namespace tarn::rt {
@@ -41,13 +42,15 @@ class Instance {
   uint16_t SpanClassFor(size_t size_class, uint16_t layout);
 
  private:
-  explicit Instance(const Settings& settings) : settings_(settings) {}
+  Instance(OsMemory& os, const Settings& settings)
+      : settings_(settings), memory_(os), layouts_(memory_) {}
   static Instance& StartFromEnvironment();
   absl::Status SetUp(OsMemory& os);
 
   static std::atomic<Instance*> instance_;
 
   Settings settings_;
+  PersistentAlloc memory_;
   Heap heap_;
   LayoutTable layouts_;
   Collector* collector_ = nullptr;

@@ -79,20 +79,13 @@ void RemoveRootCallback(RootCallback callback, void* arg) {
 void AddThreadRoots(RootCallback callback, void* arg) {
   rt::MutatorGc& gc = ThisThread();
   rt::RuntimeScope scope;
-  gc.roots = new rt::ThreadRootNode{callback, arg, gc.roots};
+  TheRoots().AddThreadCallback(gc, callback, arg);
 }
 
 void RemoveThreadRoots(RootCallback callback, void* arg) {
   rt::MutatorGc& gc = ThisThread();
   rt::RuntimeScope scope;
-  for (rt::ThreadRootNode** link = &gc.roots; *link != nullptr; link = &(*link)->next) {
-    rt::ThreadRootNode* n = *link;
-    if (n->callback != callback || n->arg != arg) continue;
-    *link = n->next;
-    delete n;
-    return;
-  }
-  rt::Fatal("no such root callback is registered for this thread");
+  TheRoots().RemoveThreadCallback(gc, callback, arg);
 }
 
 }  // namespace tarn

@@ -12,16 +12,18 @@
 #include "runtime/heap/span_sweep.h"
 #include "runtime/heap/thread_cache.h"
 #include "runtime/os/os_thread_linux.h"
+#include "runtime/thread/handshake.h"
 #include "runtime/thread/runtime_scope.h"
 #include "runtime/thread/stop_world.h"
 
 namespace tarn::rt {
 
-Collector::Collector(Heap& heap, const LayoutTable& layouts, const CollectorOptions& options)
+Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& memory,
+                     const CollectorOptions& options)
     : heap_(heap),
       layouts_(layouts),
       options_(options),
-      roots_(heap, layouts),
+      roots_(heap, layouts, memory),
       workers_(heap, layouts, queue_),
       init_nanos_(MonotonicNanos()),
       gc_percent_(options.gc_percent) {
@@ -63,51 +65,67 @@ double Collector::GcCpuFraction() {
 // --- Requests
 // ---------------------------------------------------------------------------------------------
 
+// Starting a thread calls malloc, for whose lock nobody may wait inside the runtime (a stopped
+// thread may hold it), so it is done as a blocked thread.
 bool Collector::EnsureDriver() {
-  if (driver_running_) return true;
-  driver_running_ = SpawnRuntimeThread("tarn-gc", &Collector::DriverMain, this) == 0;
-  return driver_running_;
+  // acquire: pairs with the release below.
+  if (driver_.load(std::memory_order_acquire) != kNoDriver) return true;
+  uint32_t expected = kNoDriver;
+  // relaxed on failure: somebody else is at it.
+  if (!driver_.compare_exchange_strong(expected, kStarting, std::memory_order_relaxed)) return true;
+  bool ok = false;
+  RunBlocked([&] { ok = SpawnRuntimeThread("tarn-gc", &Collector::DriverMain, this) == 0; });
+  // release: pairs with the acquire above.
+  driver_.store(ok ? kRunning : kNoDriver, std::memory_order_release);
+  return ok;
 }
 
 void Collector::WaitFor(uint32_t cycle) {
+  constexpr int64_t kRecheckNanos = 100'000'000;  // in case the driver could not be started
   RunBlocked([&] {
     for (;;) {
       // acquire: pairs with the release in RunCycle; the cycle's effects are visible.
       const uint32_t done = completed_.load(std::memory_order_acquire);
       if (static_cast<int32_t>(done - cycle) >= 0) return;
-      FutexWait(completed_, done);
+      // relaxed: rechecked.
+      if (driver_.load(std::memory_order_relaxed) == kNoDriver) return;
+      FutexWait(completed_, done, kRecheckNanos);
     }
   });
 }
 
-void Collector::MaybeCollect() {
+void Collector::Request(uint32_t cycle) {
+  if (static_cast<int32_t>(cycle - requested_.load(std::memory_order_relaxed)) <= 0) return;
+  // release: pairs with the acquire in DriverLoop.
+  requested_.store(cycle, std::memory_order_release);
+  FutexWake(requested_, 1);
+}
+
+void Collector::MaybeCollect(uint64_t bytes) {
   // relaxed: a stale trigger is seen at the next slow path.
   const HeapStats& stats = heap_.stats();
-  if (HeapStats::Get(stats.live) < HeapStats::Get(stats.trigger)) return;
+  const auto due = [&] {
+    return HeapStats::Get(stats.live) + bytes >= HeapStats::Get(stats.trigger);
+  };
+  if (!due()) return;
   uint32_t target;
   {
     RuntimeScope scope;
     LockHolder hold(lock_);
-    if (HeapStats::Get(stats.live) < HeapStats::Get(stats.trigger)) return;
-    if (!EnsureDriver()) return;  // no thread to be had: tried again at the next slow path
+    if (!due()) return;
     target = completed_.load(std::memory_order_relaxed) + 1;
-    if (requested_.load(std::memory_order_relaxed) != target) {
-      // release: pairs with the acquire in DriverLoop.
-      requested_.store(target, std::memory_order_release);
-      FutexWake(requested_, 1);
-    }
+    Request(target);
   }
-  WaitFor(target);
+  if (EnsureDriver()) WaitFor(target);  // no thread to be had: tried again at the next slow path
 }
 
-void Collector::SlowPathTaken() {
-  // relaxed: a counter.
-  const uint64_t n = slow_paths_.fetch_add(1, std::memory_order_relaxed) + 1;
-  if (options_.stress != 0 && n % options_.stress == 0) {
-    CollectNow();
-  } else {
-    MaybeCollect();
+void Collector::SlowPathTaken(uint64_t bytes) {
+  if (options_.stress != 0) [[unlikely]] {
+    // relaxed: a counter.
+    const uint64_t n = slow_paths_.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (n % options_.stress == 0) return CollectNow();
   }
+  MaybeCollect(bytes);
 }
 
 void Collector::CollectNow() {
@@ -115,30 +133,27 @@ void Collector::CollectNow() {
   {
     RuntimeScope scope;
     LockHolder hold(lock_);
-    if (!EnsureDriver()) {
-      RawLine().Str("tarn: cannot start the collector's thread; no collection").WriteTo();
-      return;
-    }
     // A cycle that has started may have scanned what the caller dropped only afterwards: take the
     // next one.
     target = started_.load(std::memory_order_relaxed) + 1;
     forced_ = true;
-    if (static_cast<int32_t>(target - requested_.load(std::memory_order_relaxed)) > 0) {
-      // release: pairs with the acquire in DriverLoop.
-      requested_.store(target, std::memory_order_release);
-      FutexWake(requested_, 1);
-    }
+    Request(target);
+  }
+  if (!EnsureDriver()) {
+    RawLine().Str("tarn: cannot start the collector's thread; no collection").WriteTo();
+    return;
   }
   WaitFor(target);
   RuntimeScope scope;
   SweepAll(heap_);
-  if (Mutator* self = Mutator::Current(); self != nullptr && self->cache != nullptr) {
-    self->cache->SweepOwned();
-  }
+  Handshake(
+      [](Mutator& m, void*) {
+        if (m.cache != nullptr) m.cache->SweepOwned();
+      },
+      nullptr);
 }
 
-// --- The driver
-// -------------------------------------------------------------------------------------------
+// --- The driver ---
 
 void Collector::DriverMain(void* self) { static_cast<Collector*>(self)->DriverLoop(); }
 
@@ -274,7 +289,7 @@ void Collector::ParentAfterFork() {
 }
 
 void Collector::ChildAfterFork() {
-  driver_running_ = false;
+  driver_.store(kNoDriver, std::memory_order_relaxed);  // relaxed: the child has one thread
   workers_.ForgetThreads();
   lock_.Release();
   cycle_lock_.Release();

@@ -3,14 +3,17 @@
 // A cycle, driven by the collector's own thread:
 //   1 finish sweeping what the last cycle left (while the program runs)
 //   2 stop the world; each thread sweeps the spans it owns, marks the rest of its runs, scans its
-//   stack 3 mark from these and the global roots with all markers 4 flip: marks become allocation
-//   bits; set the next goal; start the world
+//     stack
+//   3 mark from these and the global roots with all markers
+//   4 flip: marks become allocation bits; set the next goal; start the world
 // Sweeping is lazy from there: allocation sweeps what it needs.
 // Not here: the steps themselves (roots.h, marker.h, workers.h, sweeper.h); the goal's formula
 // (gc/control/heap_goal.h).
 // I1 Between cycles: phase kOff, mark tables clear, every span of the heap's generation or the one
-// before. I2 completed_ <= started_ <= completed_ + 1. Locking: lock_ guards requests and the goal.
-// A mutator waits for a cycle as a blocked thread, holding nothing. The driver is no mutator.
+//    before.
+// I2 completed_ <= started_ <= completed_ + 1.
+// Locking: lock_ guards requests and the goal. A mutator waits for a cycle as a blocked thread,
+// holding nothing. The driver is no mutator.
 #ifndef TARN_GC_COLLECT_CYCLE_H_
 #define TARN_GC_COLLECT_CYCLE_H_
 
@@ -53,7 +56,8 @@ struct CycleTotals {
 
 class Collector {
  public:
-  Collector(Heap& heap, const LayoutTable& layouts, const CollectorOptions& options);
+  Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& memory,
+            const CollectorOptions& options);
   Collector(const Collector&) = delete;
   Collector& operator=(const Collector&) = delete;
 
@@ -62,10 +66,12 @@ class Collector {
   const PhaseState& phase() const { return phase_; }
   const CollectorOptions& options() const { return options_; }
 
-  // Collects if the heap has reached its trigger. From a slow path; may wait for a whole cycle.
-  void MaybeCollect();
-  // A slow path was taken: counts it for the stress mode, and collects when it is due.
-  void SlowPathTaken();
+  // Collects if the heap would reach its trigger with `bytes` more. From a slow path; may wait for
+  // a whole cycle.
+  void MaybeCollect(uint64_t bytes = 0);
+  // A slow path is about to take `bytes`: counts it for the stress mode, and collects when it is
+  // due.
+  void SlowPathTaken(uint64_t bytes);
   // A cycle that begins after the call has ended, and everything is swept, on return.
   void CollectNow();
 
@@ -83,7 +89,8 @@ class Collector {
  private:
   struct StopArg;
 
-  bool EnsureDriver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  bool EnsureDriver() ABSL_LOCKS_EXCLUDED(lock_);
+  void Request(uint32_t cycle) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void WaitFor(uint32_t cycle);
   static void DriverMain(void* self);
   void DriverLoop();
@@ -103,7 +110,6 @@ class Collector {
   int64_t init_nanos_;
 
   Lock lock_;
-  bool driver_running_ ABSL_GUARDED_BY(lock_) = false;
   bool forced_ ABSL_GUARDED_BY(lock_) = false;
   int gc_percent_ ABSL_GUARDED_BY(lock_);
   uint64_t marked_ ABSL_GUARDED_BY(lock_) = 0;
@@ -112,6 +118,8 @@ class Collector {
   CycleTotals totals_ ABSL_GUARDED_BY(lock_);
   Lock cycle_lock_;  // held by the driver during a cycle, by fork() around it
 
+  enum DriverState : uint32_t { kNoDriver, kStarting, kRunning };
+  std::atomic<uint32_t> driver_{kNoDriver};
   std::atomic<uint32_t> requested_{0};  // futex: the driver sleeps on it
   std::atomic<uint32_t> started_{0};
   std::atomic<uint32_t> completed_{0};  // futex: requesters sleep on it

@@ -1,9 +1,11 @@
 // MarkQueue: grey work in buffers. Producers fill a private buffer and publish it when full;
 // consumers take whole buffers. A work item is an address, its low three bits are a tag (objects
-// are 8-byte aligned). Not here: what an item means to the marker (marker.h). I1 A buffer is in
-// exactly one place: private to a producer or consumer, in `full_`, or in `empty_`. Locking: one
-// Lock around both lists. Its holders are in the runtime, in a handshake, or no mutators, so a
-// stopped thread never holds it. Memory comes from the OS seam, never from malloc.
+// are 8-byte aligned).
+// Not here: what an item means to the marker (marker.h).
+// I1 A buffer is in exactly one place: private to a producer or consumer, in `full_`, or in
+//    `empty_`.
+// Locking: one Lock around both lists. Its holders are in the runtime, in a handshake, or no
+// mutators, so a stopped thread never holds it. Memory comes from the OS seam, never from malloc.
 // Cost: one lock operation per buffer of kItems.
 #ifndef TARN_GC_COLLECT_MARK_QUEUE_H_
 #define TARN_GC_COLLECT_MARK_QUEUE_H_

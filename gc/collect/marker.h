@@ -2,10 +2,11 @@
 // Built around memory-level parallelism: a found pointer is resolved to its mark word, mark word
 // and object are prefetched, and only kRing steps later is the bit tested and the object scanned,
 // when its cache lines have arrived. At most two dependent lines (page entry, mark word) beside the
-// object itself. Not here: where grey items come from (roots.h), who runs markers and when marking
-// is over (workers.h). I1 An item is an address inside the cage: tag 0 names an object that may be
-// unmarked, tag 1 a slice of a
-//    marked large object that has still to be scanned.
+// object itself.
+// Not here: where grey items come from (roots.h), who runs markers and when marking is over
+// (workers.h).
+// I1 An item is an address inside the cage: tag 0 names an object that may be unmarked, tag 1 a
+//    slice of a marked large object that has still to be scanned.
 // I2 Whoever sets an object's mark bit scans it, exactly once.
 // Locking: none; bits are set atomically unless this is the only marker and the world is stopped.
 // Source of the pipeline: Cher, Hosking, Vitek, "Software prefetching for mark-sweep garbage

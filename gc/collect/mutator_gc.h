@@ -1,6 +1,6 @@
 // MutatorGc: what the collector keeps per attached thread: grey values found by its handshakes, its
-// root callbacks, and its objects with a Trace method that are still under construction. Locking:
-// the owner changes it inside the runtime; handshakes of the thread read it.
+// root callbacks, and its objects with a Trace method that are still under construction.
+// Locking: the owner changes it inside the runtime; handshakes of the thread read it.
 #ifndef TARN_GC_COLLECT_MUTATOR_GC_H_
 #define TARN_GC_COLLECT_MUTATOR_GC_H_
 
@@ -13,18 +13,16 @@
 
 namespace tarn::rt {
 
-struct ThreadRootNode {
-  RootCallback callback;
-  void* arg;
-  ThreadRootNode* next;
-};
+struct CallbackNode;  // roots.h
 
 class MutatorGc {
  public:
   explicit MutatorGc(MarkQueue& queue) : sink(queue) {}
 
   MarkSink sink;
-  ThreadRootNode* roots = nullptr;  // malloc'ed nodes, changed inside the runtime only
+  CallbackNode* roots = nullptr;  // changed inside the runtime only
+  // With precise roots: what the last slow path returned, until the program has had time to root it.
+  const void* fresh = nullptr;
   internal::Construction* constructing = nullptr;  // nodes on the owner's stack
 };
 

@@ -1,8 +1,8 @@
 // From an address to the object that holds it.
 // I1 FindObject accepts any word and returns only slots that are allocated; FindTrusted takes a
-// pointer that
-//    the program stored as such, and looks at the page entry alone.
-// Locking: none. Cost: one load for the page entry, one more for the allocation bit.
+//    pointer that the program stored as such, and looks at the page entry alone.
+// Locking: none.
+// Cost: one load for the page entry, one more for the allocation bit.
 #ifndef TARN_GC_COLLECT_OBJECT_REF_H_
 #define TARN_GC_COLLECT_OBJECT_REF_H_
 

@@ -1,9 +1,9 @@
 // RootCells: the cells behind gc_root handles, in blocks that are scanned from end to end.
 // I1 A cell in use holds null or a pointer; a free cell holds the address of the next free cell,
-// which is
-//    no heap address, so the scan need not tell them apart.
+//    which is no heap address, so the scan need not tell them apart.
 // Locking: one Lock to take and free; the scan runs while the world is stopped or reads cells
-// atomically. Cost: a linear scan of all cells ever in use at once, 8 bytes each.
+// atomically.
+// Cost: a linear scan of all cells ever in use at once, 8 bytes each.
 #ifndef TARN_GC_COLLECT_ROOT_CELLS_H_
 #define TARN_GC_COLLECT_ROOT_CELLS_H_
 

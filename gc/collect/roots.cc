@@ -1,7 +1,5 @@
 #include "gc/collect/roots.h"
 
-#include <algorithm>
-
 #include "gc/collect/mutator_gc.h"
 #include "gc/collect/object_ref.h"
 #include "runtime/base/bits.h"
@@ -52,6 +50,34 @@ TARN_NO_SANITIZE_STACK void ScanWordsConservatively(const Heap& heap, const Layo
   }
 }
 
+namespace {
+
+// Objects under construction are marked here and now: the marker must not call their Trace method.
+void MarkAndScanConstructing(Heap& heap, const MutatorGc& gc, RootVisitor& visitor) {
+  for (const auto* c = gc.constructing; c != nullptr; c = c->next) {
+    const ObjectRef r = FindObject(heap, reinterpret_cast<uintptr_t>(c->object));
+    if (!r) continue;
+    // relaxed: a mark bit publishes nothing.
+    heap.cage().Bits(Heap::MarkTable(heap.sweepgen()), r.first_page)[r.index / 64].fetch_or(
+        uint64_t{1} << (r.index % 64), std::memory_order_relaxed);
+    const auto* words = reinterpret_cast<const uintptr_t*>(r.base);
+    visitor.Words(words, words + SlotBytes(heap, r) / sizeof(uintptr_t));
+  }
+}
+
+// Unlinks and returns the node of (callback, arg); aborts if there is none.
+CallbackNode* Unlink(CallbackNode** list, RootCallback callback, void* arg) {
+  for (CallbackNode** link = list; *link != nullptr; link = &(*link)->next) {
+    CallbackNode* n = *link;
+    if (n->callback != callback || n->arg != arg) continue;
+    *link = n->next;
+    return n;
+  }
+  Fatal("no such root callback is registered");
+}
+
+}  // namespace
+
 uint64_t Roots::ScanThread(Mutator& m) const {
   MarkSink& sink = m.gc->sink;
   uint64_t bytes = 0;
@@ -60,13 +86,9 @@ uint64_t Roots::ScanThread(Mutator& m) const {
     ScanWordsConservatively(*heap_, *layouts_, begin, end, sink);
   });
   SinkVisitor visitor(*heap_, *layouts_, sink);
-  for (ThreadRootNode* n = m.gc->roots; n != nullptr; n = n->next) n->callback(visitor, n->arg);
-  for (const auto* c = m.gc->constructing; c != nullptr; c = c->next) {
-    const ObjectRef r = FindObject(*heap_, reinterpret_cast<uintptr_t>(c->object));
-    if (!r) continue;
-    const auto* words = reinterpret_cast<const uintptr_t*>(r.base);
-    visitor.Words(words, words + SlotBytes(*heap_, r) / sizeof(uintptr_t));
-  }
+  for (CallbackNode* n = m.gc->roots; n != nullptr; n = n->next) n->callback(visitor, n->arg);
+  if (m.options().precise_roots) visitor.Pointer(m.gc->fresh);
+  MarkAndScanConstructing(*heap_, *m.gc, visitor);
   sink.Flush();
   return bytes + visitor.bytes();
 }
@@ -77,13 +99,13 @@ uint64_t Roots::ScanGlobal(MarkSink& sink) const {
     bytes += static_cast<uint64_t>(end - begin) * sizeof(uintptr_t);
     for (const uintptr_t* p = begin; p < end; ++p) TakeWord(*heap_, *p, sink);
   });
-  for (const Range& r : ranges_) {
-    bytes += r.end - r.begin;
-    ScanWordsConservatively(*heap_, *layouts_, reinterpret_cast<const uintptr_t*>(r.begin),
-                            reinterpret_cast<const uintptr_t*>(r.end), sink);
+  for (const Range* r = ranges_; r != nullptr; r = r->next) {
+    bytes += r->end - r->begin;
+    ScanWordsConservatively(*heap_, *layouts_, reinterpret_cast<const uintptr_t*>(r->begin),
+                            reinterpret_cast<const uintptr_t*>(r->end), sink);
   }
   SinkVisitor visitor(*heap_, *layouts_, sink);
-  for (const Callback& c : callbacks_) c.callback(visitor, c.arg);
+  for (const CallbackNode* c = callbacks_; c != nullptr; c = c->next) c->callback(visitor, c->arg);
   sink.Flush();
   return bytes + visitor.bytes();
 }
@@ -94,34 +116,52 @@ void Roots::AddRange(uintptr_t begin, uintptr_t end) {
   }
   if (begin >= end) FatalValue("root range is empty:", begin);
   LockHolder hold(lock_);
-  for (const Range& r : ranges_) {
-    if (begin < r.end && r.begin < end) FatalValue("root range overlaps another:", begin);
+  for (const Range* r = ranges_; r != nullptr; r = r->next) {
+    if (begin < r->end && r->begin < end) FatalValue("root range overlaps another:", begin);
   }
-  ranges_.push_back({begin, end});
+  Range* node = range_pool_.New(begin, end, ranges_);
+  if (node == nullptr) Fatal("out of memory for root ranges");
+  ranges_ = node;
 }
 
 void Roots::RemoveRange(uintptr_t begin) {
   LockHolder hold(lock_);
-  const auto it = std::find_if(ranges_.begin(), ranges_.end(),
-                               [&](const Range& r) { return r.begin == begin; });
-  if (it == ranges_.end()) FatalValue("no root range starts at", begin);
-  *it = ranges_.back();
-  ranges_.pop_back();
+  for (Range** link = &ranges_; *link != nullptr; link = &(*link)->next) {
+    Range* r = *link;
+    if (r->begin != begin) continue;
+    *link = r->next;
+    return range_pool_.Delete(r);
+  }
+  FatalValue("no root range starts at", begin);
 }
 
 void Roots::AddCallback(RootCallback callback, void* arg) {
   LockHolder hold(lock_);
-  callbacks_.push_back({callback, arg});
+  CallbackNode* node = callback_pool_.New(callback, arg, callbacks_);
+  if (node == nullptr) Fatal("out of memory for root callbacks");
+  callbacks_ = node;
 }
 
 void Roots::RemoveCallback(RootCallback callback, void* arg) {
   LockHolder hold(lock_);
-  const auto it = std::find_if(callbacks_.begin(), callbacks_.end(), [&](const Callback& c) {
-    return c.callback == callback && c.arg == arg;
-  });
-  if (it == callbacks_.end()) Fatal("no such root callback is registered");
-  *it = callbacks_.back();
-  callbacks_.pop_back();
+  callback_pool_.Delete(Unlink(&callbacks_, callback, arg));
+}
+
+void Roots::AddThreadCallback(MutatorGc& gc, RootCallback callback, void* arg) {
+  CallbackNode* node = callback_pool_.New(callback, arg, gc.roots);
+  if (node == nullptr) Fatal("out of memory for root callbacks");
+  gc.roots = node;
+}
+
+void Roots::RemoveThreadCallback(MutatorGc& gc, RootCallback callback, void* arg) {
+  callback_pool_.Delete(Unlink(&gc.roots, callback, arg));
+}
+
+void Roots::ClearThreadCallbacks(MutatorGc& gc) {
+  while (CallbackNode* n = gc.roots) {
+    gc.roots = n->next;
+    callback_pool_.Delete(n);
+  }
 }
 
 }  // namespace tarn::rt

@@ -2,15 +2,16 @@
 //   threads   registers, stacks, thread root callbacks, objects under construction
 //   global    root cells, registered ranges, root callbacks
 // I1 Stacks, ranges and callbacks are taken conservatively: a word counts if it lies in an
-// allocated slot. Locking: registration under lock_. ScanThread runs in a handshake of the thread;
-// ScanGlobal while the world is stopped. Neither takes lock_ (nobody holds it then: its holders are
-// inside the runtime). Cost: linear in the words scanned.
+//    allocated slot.
+// Locking: registration under lock_. ScanThread runs in a handshake of the thread; ScanGlobal while
+// the world is stopped. Neither takes lock_ (nobody holds it then: its holders are inside the
+// runtime).
+// Cost: linear in the words scanned.
 #ifndef TARN_GC_COLLECT_ROOTS_H_
 #define TARN_GC_COLLECT_ROOTS_H_
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "gc/collect/mark_queue.h"
@@ -19,14 +20,23 @@
 #include "runtime/base/lock.h"
 #include "runtime/base/world.h"
 #include "runtime/heap/heap.h"
+#include "runtime/heap/persistent_alloc.h"
 #include "runtime/thread/mutator.h"
 #include "tarn/root.h"
 
 namespace tarn::rt {
 
+// A registered callback, of one thread or of all.
+struct CallbackNode {
+  RootCallback callback;
+  void* arg;
+  CallbackNode* next;
+};
+
 class Roots {
  public:
-  Roots(Heap& heap, const LayoutTable& layouts) : heap_(&heap), layouts_(&layouts) {
+  Roots(Heap& heap, const LayoutTable& layouts, PersistentAlloc& memory)
+      : heap_(&heap), layouts_(&layouts), range_pool_(memory), callback_pool_(memory) {
     cells_.Init(heap.os());
   }
 
@@ -36,6 +46,11 @@ class Roots {
   void AddCallback(RootCallback callback, void* arg) ABSL_LOCKS_EXCLUDED(lock_);
   void RemoveCallback(RootCallback callback, void* arg) ABSL_LOCKS_EXCLUDED(lock_);
 
+  // The calling thread's callbacks; inside the runtime.
+  void AddThreadCallback(MutatorGc& gc, RootCallback callback, void* arg);
+  void RemoveThreadCallback(MutatorGc& gc, RootCallback callback, void* arg);
+  void ClearThreadCallbacks(MutatorGc& gc);
+
   // Returns the bytes of stacks looked at. `m.gc` is set.
   uint64_t ScanThread(Mutator& m) const;
   // Returns the bytes looked at.
@@ -44,18 +59,17 @@ class Roots {
  private:
   struct Range {
     uintptr_t begin, end;
-  };
-  struct Callback {
-    RootCallback callback;
-    void* arg;
+    Range* next;
   };
 
   Heap* heap_;
   const LayoutTable* layouts_;
   RootCells cells_;
   Lock lock_;
-  std::vector<Range> ranges_ ABSL_GUARDED_BY(lock_);
-  std::vector<Callback> callbacks_ ABSL_GUARDED_BY(lock_);
+  Range* ranges_ ABSL_GUARDED_BY(lock_) = nullptr;
+  CallbackNode* callbacks_ ABSL_GUARDED_BY(lock_) = nullptr;
+  Pool<Range> range_pool_;
+  Pool<CallbackNode> callback_pool_;
 };
 
 // Grey items for every word of [begin, end) that lies in an allocated slot, directly or decoded by

@@ -1,8 +1,8 @@
 // MarkWorkers: the markers of a cycle and when they are done. The calling thread is the first
 // marker; helper threads are started when a cycle first wants them, block all signals, and sleep
-// between cycles. I1 Work is never lost: a worker counts as idle only while it holds no items and
-// has seen the queue empty;
-//    when all are idle at once, no grey item exists.
+// between cycles.
+// I1 Work is never lost: a worker counts as idle only while it holds no items and has seen the
+//    queue empty; when all are idle at once, no grey item exists.
 // Locking: none; idle_ and done_ are ordered as described at Work().
 #ifndef TARN_GC_COLLECT_WORKERS_H_
 #define TARN_GC_COLLECT_WORKERS_H_

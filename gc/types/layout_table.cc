@@ -1,6 +1,7 @@
 #include "gc/types/layout_table.h"
 
 #include <algorithm>
+#include <new>
 
 #include "runtime/base/bits.h"
 #include "runtime/base/check.h"
@@ -17,13 +18,6 @@ size_t MaskWords(uint32_t words) { return DivideUp(words, 64); }
 
 bool AnyBit(const uint64_t* bits, uint32_t words) {
   return std::any_of(bits, bits + MaskWords(words), [](uint64_t w) { return w != 0; });
-}
-
-const uint64_t* CopyBits(const uint64_t* bits, uint32_t words) {
-  if (words == 0) return nullptr;
-  auto* copy = new uint64_t[MaskWords(words)];
-  std::copy(bits, bits + MaskWords(words), copy);
-  return copy;
 }
 
 // Cuts pointer-free words off the end of a prefix that nothing follows.
@@ -68,7 +62,15 @@ bool Same(const Layout& a, const Layout& b) {
 
 }  // namespace
 
-LayoutTable::LayoutTable() {
+const uint64_t* LayoutTable::CopyBits(const uint64_t* bits, uint32_t words) {
+  if (words == 0) return nullptr;
+  auto* copy = static_cast<uint64_t*>(memory_.Allocate(MaskWords(words) * sizeof(uint64_t)));
+  if (copy == nullptr) Fatal("out of memory for layouts");
+  std::copy(bits, bits + MaskWords(words), copy);
+  return copy;
+}
+
+LayoutTable::LayoutTable(PersistentAlloc& memory) : memory_(memory) {
   LockHolder hold(lock_);
   Add(Layout{});
   Layout conservative;
@@ -78,7 +80,9 @@ LayoutTable::LayoutTable() {
 
 uint16_t LayoutTable::Add(const Layout& layout) {
   const size_t id = size_.load(std::memory_order_relaxed);
-  auto* copy = new Layout(layout);
+  void* place = memory_.Allocate(sizeof(Layout));
+  if (place == nullptr) Fatal("out of memory for layouts");
+  auto* copy = ::new (place) Layout(layout);
   copy->prefix_bits = CopyBits(layout.prefix_bits, layout.prefix_words);
   copy->period_bits = CopyBits(layout.period_bits, layout.period_words);
   layouts_[id] = copy;

@@ -1,8 +1,11 @@
 // LayoutTable: the layouts of the program, interned: types with equal masks share one, so a program
-// has few. Not here: how a layout is derived from a C++ type (tarn/describe.h); scanning
-// (gc/collect/marker.h). I1 Layout ids are dense, below kMaxLayouts; 0 is noscan, 1 is
-// conservative. Layouts are never removed. I2 The table owns copies of the masks. Locking: one Lock
-// to intern; reads of a known id need none.
+// has few.
+// Not here: how a layout is derived from a C++ type (tarn/describe.h); scanning
+// (gc/collect/marker.h).
+// I1 Layout ids are dense, below kMaxLayouts; 0 is noscan, 1 is conservative. Layouts are never
+//    removed.
+// I2 The table owns copies of the masks, in persistent memory.
+// Locking: one Lock to intern; reads of a known id need none.
 #ifndef TARN_GC_TYPES_LAYOUT_TABLE_H_
 #define TARN_GC_TYPES_LAYOUT_TABLE_H_
 
@@ -12,6 +15,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "runtime/base/lock.h"
+#include "runtime/heap/persistent_alloc.h"
 #include "runtime/heap/span_class.h"
 #include "tarn/internal/layout_spec.h"
 
@@ -50,7 +54,7 @@ class LayoutTable {
   static constexpr uint16_t kNoScanId = 0;
   static constexpr uint16_t kConservativeId = 1;
 
-  LayoutTable();
+  explicit LayoutTable(PersistentAlloc& memory);
   LayoutTable(const LayoutTable&) = delete;
   LayoutTable& operator=(const LayoutTable&) = delete;
 
@@ -79,6 +83,9 @@ class LayoutTable {
   uint16_t Add(const Layout& layout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void NoteCodec(const internal::WordCodec& codec) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
 
+  const uint64_t* CopyBits(const uint64_t* bits, uint32_t words);
+
+  PersistentAlloc& memory_;
   Lock lock_;
   const Layout* layouts_[internal::kMaxLayouts] = {};
   std::atomic<size_t> size_{0};

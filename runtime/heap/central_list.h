@@ -1,8 +1,9 @@
 // CentralList: the spans of one span class that no thread owns, in four lists:
-//   {partial, full} x {swept, unswept}.
+//   {partial, full} x {swept, unswept}
 // I1 Every span here has owned == 0; swept spans carry the heap's generation, unswept ones
-// generation - 2. I2 Full: no free allocation bit at the time it was put here. Locking: one Lock
-// per span class. Sweeping itself is done outside it, by whoever took the span.
+//    generation - 2.
+// I2 Full: no free allocation bit at the time it was put here.
+// Locking: one Lock per span class. Sweeping itself is done outside it, by whoever took the span.
 #ifndef TARN_RUNTIME_HEAP_CENTRAL_LIST_H_
 #define TARN_RUNTIME_HEAP_CENTRAL_LIST_H_
 

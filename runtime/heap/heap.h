@@ -1,7 +1,8 @@
 // Heap: everything below the collector, owned by one object and passed down: page heap, span
-// classes, central lists, the sweep generation. Not here: threads (runtime/thread), marking and
-// policy (gc/). I1 sweepgen is even and changes only while no span is unswept and marking has just
-// ended (see span.h).
+// classes, central lists, the sweep generation.
+// Not here: threads (runtime/thread), marking and policy (gc/).
+// I1 sweepgen is even and changes only while no span is unswept and marking has just ended (see
+//    span.h).
 #ifndef TARN_RUNTIME_HEAP_HEAP_H_
 #define TARN_RUNTIME_HEAP_HEAP_H_
 

@@ -1,9 +1,10 @@
 // PageHeap: spans out of pages. Owns the cage and the page allocator, grows the heap, keeps the
-// page columns of the ledger. Not here: which slots of a span are free (thread_cache.h,
-// span_sweep.h). I1 A page is in a span (entry in use), in a thread's page cache, or free in the
-// page allocator. Locking: lock_ ("heap lock") guards the page allocator and growth; a page cache
-// belongs to its thread. Cost: from the page cache no lock; else one lock and O(levels) summary
-// updates.
+// page columns of the ledger.
+// Not here: which slots of a span are free (thread_cache.h, span_sweep.h).
+// I1 A page is in a span (entry in use), in a thread's page cache, or free in the page allocator.
+// Locking: lock_ ("heap lock") guards the page allocator and growth; a page cache belongs to its
+// thread.
+// Cost: from the page cache no lock; else one lock and O(levels) summary updates.
 #ifndef TARN_RUNTIME_HEAP_PAGE_HEAP_H_
 #define TARN_RUNTIME_HEAP_PAGE_HEAP_H_
 

@@ -4,13 +4,15 @@
 //
 // State is told by owner and sweep generation together. With h the heap's generation (even, += 2
 // when a cycle's marking ends) and s the span's:
-//   s == h       swept: allocation bits are bits table (s >> 1) & 1; the other table is clear or
-//   being marked s == h - 2   needs sweeping: allocation bits as before, the marks of the last
-//   cycle in the other table s == h - 1   being swept by whoever took it from its list
+//   s == h      swept: allocation bits are in table (s >> 1) & 1; the other table is clear, or
+//               being marked
+//   s == h - 2  needs sweeping: allocation bits as before, the marks of the last cycle in the other
+//               table
 // A span is in exactly one place: owned by a thread (owned == 1, in no list), in a list of its span
-// class, or free (npages == 0). I1 popcount of the allocation bits == alloc_count. I2 both bit
-// tables are clear over the pages of a free span. Locking: lists under the span class's lock; the
-// other fields belong to whoever took the span.
+// class, in the hands of whoever took it from there to sweep it, or free (npages == 0).
+// I1 popcount of the allocation bits == alloc_count.
+// I2 both bit tables are clear over the pages of a free span.
+// Locking: lists under the span class's lock; the other fields belong to whoever took the span.
 #ifndef TARN_RUNTIME_HEAP_SPAN_H_
 #define TARN_RUNTIME_HEAP_SPAN_H_
 

@@ -1,9 +1,10 @@
 // SpanClass: a (size class, layout) pair, numbered densely. Spans, thread runs and central lists
-// are kept per span class, which is why objects need no header. Not here: what a layout means
-// (gc/types/layout.h); this layer knows it as a number and a noscan flag, and keeps for the marker
-// three words per class that it never looks at. I1 Classes are numbered from 1; 0 means "not yet
-// assigned".  I2 A class never changes once published. Locking: Intern takes the table's lock;
-// reads need none (count is published with release).
+// are kept per span class, which is why objects need no header.
+// Not here: what a layout means (gc/types/layout.h); this layer knows it as a number and a noscan
+// flag, and keeps for the marker three words per class that it never looks at.
+// I1 Classes are numbered from 1; 0 means "not yet assigned". I2 A class never changes once
+//    published.
+// Locking: Intern takes the table's lock; reads need none (count is published with release).
 #ifndef TARN_RUNTIME_HEAP_SPAN_CLASS_H_
 #define TARN_RUNTIME_HEAP_SPAN_CLASS_H_
 

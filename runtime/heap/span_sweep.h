@@ -1,8 +1,8 @@
 // Sweeping of one span: its marks become its allocation bits.
 // Not here: which span to sweep when (gc/collect/sweeper.h); what happens to the swept span
-// (callers). Locking: the caller took the span (from a list, or owns it), so nobody else touches
-// its bits. Cost: two words per 64 objects; objects themselves are not touched (except by the
-// clobber hook).
+// (callers).
+// Locking: the caller took the span (from a list, or owns it), so nobody else touches its bits.
+// Cost: two words per 64 objects; objects themselves are not touched (except by the clobber hook).
 #ifndef TARN_RUNTIME_HEAP_SPAN_SWEEP_H_
 #define TARN_RUNTIME_HEAP_SPAN_SWEEP_H_
 

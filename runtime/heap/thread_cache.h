@@ -1,12 +1,14 @@
 // ThreadCache: one thread's allocation state. Per span class it owns at most one span and hands out
-// a run [cursor, limit): one maximal stretch of free slots, zeroed when it is taken. Not here: the
-// inline bump itself (tarn/internal/alloc_fast.h); attaching (runtime/thread); when to collect. I1
-// Slots in [cursor, limit) are allocated as far as the bits are concerned, zero, and unreachable.
+// a run [cursor, limit): one maximal stretch of free slots, zeroed when it is taken.
+// Not here: the inline bump itself (tarn/internal/alloc_fast.h); attaching (runtime/thread); when
+// to collect.
+// I1 Slots in [cursor, limit) are allocated as far as the bits are concerned, zero, and
+//    unreachable.
 // I2 Cursors move only on the owning thread; others read them only in a handshake of that thread.
 // I3 An owned span is swept by its owner, before a run is taken from it, or under a handshake (H0).
 // Locking: none, except the central lists' and the heap's on refill. All calls with in_runtime !=
-// 0, or in a handshake of the thread, or after the thread is gone. Cost: a refill scans the bitmap
-// by words and zeroes at most 8 KiB (or one object).
+// 0, or in a handshake of the thread, or after the thread is gone.
+// Cost: a refill scans the bitmap by words and zeroes at most 8 KiB (or one object).
 #ifndef TARN_RUNTIME_HEAP_THREAD_CACHE_H_
 #define TARN_RUNTIME_HEAP_THREAD_CACHE_H_
 
@@ -38,7 +40,8 @@ class ThreadCache {
   // A large object: its own span. `bytes` > 0. Zeroed. Null when out of memory.
   void* AllocateLarge(uint16_t span_class, size_t bytes);
   // A pointer-free block below 16 bytes that shares its slot with others. `span_class16` is the
-  // noscan class of 16-byte slots. Source: Go's tiny allocator.
+  // noscan class of 16-byte slots.
+  // Source: Go's tiny allocator.
   void* AllocateTiny(uint16_t span_class16, size_t bytes, size_t align);
 
   // The same if the current block has room; null otherwise, without taking a slot.

@@ -33,6 +33,9 @@ inline void Safepoint() {
     AnswerSlow();
 }
 
+// 1 while a thread forks: the runtime is not to be entered (fork_gate.h).
+extern std::atomic<uint32_t> g_runtime_gate;
+
 class RuntimeScope {
  public:
   RuntimeScope() { Enter(); }
@@ -44,8 +47,12 @@ class RuntimeScope {
   static void Enter() {
     std::atomic<uint32_t>& depth = internal::t_block.in_runtime;
     // relaxed, and no read-modify-write: only this thread and handlers on it use the count.
-    depth.store(depth.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    const uint32_t outer = depth.load(std::memory_order_relaxed);
+    depth.store(outer + 1, std::memory_order_relaxed);
     std::atomic_signal_fence(std::memory_order_seq_cst);  // against the handler on this thread
+    // relaxed: the gate closes while all threads are stopped, outside the runtime (fork_gate.h).
+    if (outer == 0 && g_runtime_gate.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      WaitAtGate();
   }
   static void Exit() {
     internal::MutatorBlock& block = internal::t_block;
@@ -58,6 +65,9 @@ class RuntimeScope {
     if (depth == 0 && block.poll.load(std::memory_order_relaxed) != 0) [[unlikely]]
       AnswerSlow();
   }
+
+ private:
+  static void WaitAtGate();
 };
 
 // Marks the calling thread as blocked with the given context; null (and no effect) if not attached.

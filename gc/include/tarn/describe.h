@@ -1,19 +1,18 @@
 // How a type's pointers are found. In most programs nothing here is needed:
-//   - types without pointers (arithmetic, enums, aggregates and arrays of them) are not scanned at
-//   all;
+//   - types without pointers (arithmetic, enums, aggregates and arrays of them) are not scanned;
 //   - aggregates (at most 32 members, no base class) of such types, gc_ptr and gc_word get an exact
-//   layout;
+//     layout;
 //   - everything else is scanned conservatively: each word that is a heap address keeps an object
-//   alive.
-//     That includes raw pointers and classes from other libraries. Memory that such a member owns
-//     elsewhere (the buffer of a std::vector) is not scanned.
+//     alive. That includes raw pointers and classes from other libraries. Memory that such a member
+//     owns elsewhere (the buffer of a std::vector) is not scanned.
 // A class that is no aggregate declares its pointers in one line,
 //     static constexpr auto tarn_layout = tarn::fields(&Point::left, &Point::right);
-// or traces itself:
+// behind them, or traces itself:
 //     void Trace(tarn::Tracer& t) const { t.Visit(left); t.Visit(right); }
 // A Trace method runs on collector threads while the program changes the object, must accept an
-// object whose bytes are all zero, must not be virtual, allocate, lock or store. A type that must
-// be scanned conservatively although it looks exact specialises force_conservative.
+// object whose bytes are all zero, must not be virtual, allocate, lock or store.
+// A type that must be scanned conservatively although it looks exact specialises
+// force_conservative.
 #ifndef TARN_DESCRIBE_H_
 #define TARN_DESCRIBE_H_
 
@@ -34,7 +33,8 @@
 
 namespace tarn {
 
-// Passed to Trace methods. Source of the shape: every tracing collector's visitor.
+// Passed to Trace methods.
+// Source of the shape: every tracing collector's visitor.
 class Tracer {
  public:
   template <class T>
@@ -91,6 +91,11 @@ template <class T>
 struct IsPlainAtomic<std::atomic<T>>
     : std::bool_constant<std::is_arithmetic_v<T> || std::is_enum_v<T>> {};
 
+template <class T, class M>
+struct IsMemberOf : std::false_type {};
+template <class T, class M>
+struct IsMemberOf<T, M T::*> : std::true_type {};
+
 template <class T>
 struct StdArray : std::false_type {};
 template <class T, size_t N>
@@ -103,10 +108,16 @@ concept HasTupleSize = requires {
   std::tuple_size<T>::value;
 };
 
+// A declaration that names no member of T's own is a base class's and says nothing of T's members.
+template <class T, class... M>
+constexpr bool NamesOwnMember(const std::tuple<M...>&) {
+  return sizeof...(M) == 0 || (IsMemberOf<T, M>::value || ...);
+}
 template <class T>
 concept HasLayoutMember = requires {
   T::tarn_layout;
-};
+}
+&&NamesOwnMember<T>(T::tarn_layout);
 template <class T>
 concept HasTraceMethod = requires(const T& t, Tracer& tracer) {
   t.Trace(tracer);
@@ -133,6 +144,8 @@ template <class T>
 constexpr Precision AggregatePrecision() {
   if constexpr (aggregate::FieldCount<T>() == 0) {
     return Precision::kUnknown;
+  } else if constexpr (aggregate::kHasReferences<T>) {
+    return Precision::kUnknown;  // a reference may keep an object alive
   } else {
     return WorstOf(aggregate::FieldTypes<T>());
   }
@@ -177,6 +190,8 @@ class MaskBuilder {
     using U = std::remove_cv_t<T>;
     if constexpr (PrecisionOf<U>() == Precision::kNoPointers) {
       return;
+    } else if constexpr (PrecisionOf<U>() != Precision::kExact) {
+      ok_ = false;  // a declared member of a type that is not exact
     } else if constexpr (IsGcPtr<U>::value) {
       AddWord(offset, WordCodec{});
     } else if constexpr (IsGcWord<U>::value) {

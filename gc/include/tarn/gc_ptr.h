@@ -5,9 +5,10 @@
 // One word; null by default; converts from and to T* implicitly, so locals may be plain T* (the
 // native stack is scanned). Points to an object's start or inside it; any such pointer keeps the
 // whole object alive. Every store runs the write barrier, also on the stack, where it is not needed
-// but harmless. Thread-safety: as for T*; two threads that access one gc_ptr, one of them writing,
-// need synchronisation of their own. The collector itself may read it at any time. May collect:
-// never. Blocks: never (the first store of a thread attaches it).
+// but harmless.
+// Thread-safety: as for T*; two threads that access one gc_ptr, one of them writing, need
+// synchronisation of their own. The collector itself may read it at any time.
+// May collect: never. Blocks: never (the first store of a thread attaches it).
 #ifndef TARN_GC_PTR_H_
 #define TARN_GC_PTR_H_
 
@@ -40,8 +41,9 @@ class gc_ptr {
   ~gc_ptr() = default;
 
   gc_ptr& operator=(const gc_ptr& other) noexcept { return Store(other.get()); }
-  gc_ptr& operator=(T* p) noexcept { return Store(p); }
-  gc_ptr& operator=(std::nullptr_t) noexcept { return Store(nullptr); }
+  gc_ptr& operator=(std::nullptr_t) noexcept { return Store(nullptr); }  // also `= {}`
+  template <class U>
+  requires std::is_convertible_v<U*, T*> gc_ptr& operator=(U* p) noexcept { return Store(p); }
   template <class U>
   requires std::is_convertible_v<U*, T*> gc_ptr& operator=(const gc_ptr<U>& other) noexcept {
     return Store(other.get());

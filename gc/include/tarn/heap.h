@@ -15,15 +15,19 @@ namespace tarn {
 // Starts the heap. Options that are set override the environment.
 // Errors: AlreadyExists if the heap has started; InvalidArgument for an option out of range;
 // ResourceExhausted when not even 1 GiB of address space can be reserved.
-// Thread-safety: any thread. May collect: no. Blocks: no.
+// Thread-safety: any thread.
+// May collect: no. Blocks: no.
 absl::Status Init(const Options& options = {});
 
 // A full collection: on return, everything that was unreachable at the call is free.
-// Thread-safety: any thread. May collect: yes. Blocks: until it is done.
+// Thread-safety: any thread.
+// May collect: yes. Blocks: until it is done.
 void Collect();
 
 // Sets GOGC; negative turns automatic collection off. Returns the previous value (-1: off). Takes
-// effect at once. Thread-safety: any thread. May collect: no. Blocks: no.
+// effect at once.
+// Thread-safety: any thread.
+// May collect: no. Blocks: no.
 int SetGcPercent(int percent);
 
 // Go's runtime.MemStats, as far as it exists yet. Bytes unless said.
@@ -63,7 +67,8 @@ struct MemStats {
 };
 
 // A consistent snapshot: stops all threads while it reads.
-// Thread-safety: any thread. May collect: no. Blocks: for the stop.
+// Thread-safety: any thread.
+// May collect: no. Blocks: for the stop.
 MemStats ReadMemStats();
 
 // Aborts with a message if any invariant of the heap is violated. Stops all threads; for tests.

@@ -2,15 +2,15 @@
 //
 //   Node* n = tarn::make_gc<Node>(1, nullptr);       one object
 //   double* d = tarn::make_gc<double[]>(1000);       an array of value-initialised elements
-//   Str* s = tarn::make_gc_tail<Str, char>(n, ...);  an object followed by n zeroed elements of
-//   another type
+//   Str* s = tarn::make_gc_tail<Str, char>(n, ...);  an object and n zeroed elements behind it
 //
 // The result is a plain pointer: the calling thread's stack keeps the object alive; in heap objects
 // store it in a gc_ptr. Memory is zeroed before the constructor runs. A constructor that throws
-// leaves the memory to the collector and the heap sound. Errors: std::bad_alloc when memory cannot
-// be had even after a collection; std::bad_array_new_length when the size overflows. Thread-safety:
-// any thread; attaches it if need be. May collect: yes. Blocks: for a collection. Destructors of
-// objects are not run yet.
+// leaves the memory to the collector and the heap sound.
+// Errors: std::bad_alloc when memory cannot be had even after a collection;
+// std::bad_array_new_length when the size overflows.
+// Thread-safety: any thread; attaches it if need be.
+// May collect: yes. Blocks: for a collection. Destructors of objects are not run yet.
 #ifndef TARN_MAKE_GC_H_
 #define TARN_MAKE_GC_H_
 

@@ -39,9 +39,10 @@ class RootVisitor {
 using RootCallback = void (*)(RootVisitor& visitor, void* arg);
 
 // The words of [begin, end) are roots until RemoveRootRange(begin). They may be written without
-// barriers: the range is scanned while all threads are stopped. Errors: misuse (unaligned, empty,
-// overlapping, unknown range) aborts with a message. Thread-safety: any thread. May collect: no.
-// Blocks: shortly, on a lock.
+// barriers: the range is scanned while all threads are stopped.
+// Errors: misuse (unaligned, empty, overlapping, unknown range) aborts with a message.
+// Thread-safety: any thread.
+// May collect: no. Blocks: shortly, on a lock.
 void AddRootRange(const void* begin, const void* end);
 void RemoveRootRange(const void* begin);
 
@@ -54,8 +55,8 @@ void RemoveRootCallback(RootCallback callback, void* arg);
 // `callback` reports the roots of the calling thread's own stacks (an interpreter's value stack).
 // It is called whenever the thread's native stack is scanned: on this thread at an arbitrary
 // instruction (cooperative threads: at a safepoint or allocation), or on another while this one is
-// blocked or stopped. Thread-safety: registers for the calling thread, attaching it if need be;
-// gone when it detaches.
+// blocked or stopped.
+// Thread-safety: registers for the calling thread, attaching it if need be; gone when it detaches.
 void AddThreadRoots(RootCallback callback, void* arg);
 void RemoveThreadRoots(RootCallback callback, void* arg);
 
@@ -69,8 +70,8 @@ void FreeRootCell(std::atomic<uintptr_t>* cell);
 // gc_root<T>: a strong handle to a heap object from outside the heap: globals, std containers,
 // other libraries' memory. Costs one word here and one in a table; no cell is taken while it is
 // null. A gc_root inside a heap object is a leak if a cycle leads back to it: use gc_ptr there.
-// Thread-safety: as for T*. May collect: no. Blocks: on a short lock when a cell is taken or given
-// back.
+// Thread-safety: as for T*.
+// May collect: no. Blocks: on a short lock when a cell is taken or given back.
 template <class T>
 class gc_root {
  public:

@@ -2,7 +2,7 @@
 // A program that only allocates and stores pointers needs none of this: a thread attaches itself
 // when it first uses the heap and detaches when it ends. The calls here are for programs that
 //   - want attachment to fail with an error instead of aborting, or want other options
-//   (ThreadScope);
+//     (ThreadScope);
 //   - block signals in threads that use the heap, or choose cooperative threads (Safepoint);
 //   - wait in system calls or long computations that do not touch the heap (BlockedScope, Blocked).
 #ifndef TARN_THREAD_H_
@@ -50,12 +50,12 @@ void RunBlocked(void (*body)(void*), void* arg);
 
 }  // namespace internal
 
-// Attaches the calling thread for the scope's life.
-// Errors (in status(); the scope then does nothing): AlreadyExists if the thread is attached, by
-// another scope or by its first use of the heap; ResourceExhausted when the system refuses memory
-// or the signal handler; FailedPrecondition on a stack that is not the thread's own. Thread-safety:
-// belongs to the thread that made it; ends on it, outside BlockedScopes. May collect: no.  Blocks:
-// while the world is stopped.
+// Attaches the calling thread for the scope's life. Errors (in status(); the scope then does
+// nothing): AlreadyExists if the thread is attached, by another scope or by its first use of the
+// heap; ResourceExhausted when the system refuses memory or the signal handler; FailedPrecondition
+// on a stack that is not the thread's own.
+// Thread-safety: belongs to the thread that made it; ends on it, outside BlockedScopes.
+// May collect: no. Blocks: while the world is stopped.
 class ThreadScope {
  public:
   explicit ThreadScope(const ThreadOptions& options = {})
@@ -88,9 +88,10 @@ inline void Safepoint() {
 // be a local variable; between its start and end the enclosing function must not read, write or
 // compute pointers to the heap, allocate, or store a gc_ptr. Where the protected code is more than
 // a call, use Blocked() below: what the compiler moves between memory and registers inside a
-// BlockedScope's own function may be missed. Errors: none; does nothing in a thread that is not
-// attached. Thread-safety: belongs to its thread.  May collect: no. Blocks: at its end, while the
-// collector scans the thread's stack or the world is stopped.
+// BlockedScope's own function may be missed.
+// Errors: none; does nothing in a thread that is not attached.
+// Thread-safety: belongs to its thread. May collect: no. Blocks: at its end, while the collector
+// scans the thread's stack or the world is stopped.
 class BlockedScope {
  public:
   [[gnu::always_inline]] BlockedScope()

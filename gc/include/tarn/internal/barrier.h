@@ -4,11 +4,11 @@
 // A store publishes a hazard (slot and value) in the thread's block, then tests the flag, then
 // stores. A thread that is interrupted between test and store may later store without a barrier;
 // the collector shades the hazards when it turns barriers on, which makes that harmless. Hazards
-// are never cleared. I1 Order: both hazards, the flag, (slow path: read and shade the old value,
-// shade the new), the store.
-//    Only compiler fences are needed: the hazards are read by the same thread (in a handshake), or
-//    by another while this one is blocked.
-// Cost with marking off: two stores, one load, one branch.
+// are never cleared.
+// I1 Order: both hazards, the flag, (slow path: read and shade the old value, shade the new), the
+//    store. Only compiler fences are needed: the hazards are read by the same thread (in a
+//    handshake), or by another while this one is blocked. Cost with marking off: two stores, one
+//    load, one branch.
 #ifndef TARN_INTERNAL_BARRIER_H_
 #define TARN_INTERNAL_BARRIER_H_
 

@@ -1,8 +1,9 @@
 // MutatorBlock: the part of a thread's state that inline code (allocation, pointer stores, polls)
 // reads without a call. Lives in static TLS; constant-initialised, so access needs no wrapper and
-// no guard. Not here: everything cold (runtime/thread/mutator.h). I1 A thread that never attached
-// has runs == kEmptyRuns (every run empty) and barrier_on == 1, so that
-//    its first allocation and its first pointer store take the slow path, which attaches it.
+// no guard.
+// Not here: everything cold (runtime/thread/mutator.h).
+// I1 A thread that never attached has runs == kEmptyRuns (every run empty) and barrier_on == 1, so
+//    that its first allocation and its first pointer store take the slow path, which attaches it.
 // I2 runs[c].cursor is written by the owning thread only; the collector only reads it.
 // I3 Handshakes are deferred while in_runtime != 0.
 #ifndef TARN_INTERNAL_MUTATOR_BLOCK_H_

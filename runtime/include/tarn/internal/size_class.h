@@ -1,8 +1,8 @@
 // Size classes: which slot size serves an object of n bytes. Constant tables, usable at compile
-// time, so that inline allocation knows the slot size of a type. Source of the sizes: Go's size
-// class table (8 B to 32 KiB, tail waste of a span at most 12.5 %). I1 sizes ascend, are multiples
-// of 8, and the reciprocal gives the exact object index for every offset
-//    inside a span (proved by the tests for each class and each offset).
+// time, so that inline allocation knows the slot size of a type.
+// Source of the sizes: Go's size class table (8 B to 32 KiB, tail waste of a span at most 12.5 %).
+// I1 sizes ascend, are multiples of 8, and the reciprocal gives the exact object index for every
+//    offset inside a span (proved by the tests for each class and each offset).
 #ifndef TARN_INTERNAL_SIZE_CLASS_H_
 #define TARN_INTERNAL_SIZE_CLASS_H_
 

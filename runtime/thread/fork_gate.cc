@@ -1,0 +1,40 @@
+#include "runtime/thread/fork_gate.h"
+
+#include "runtime/base/futex.h"
+#include "runtime/thread/runtime_scope.h"
+#include "runtime/thread/stop_world.h"
+
+namespace tarn::rt {
+
+std::atomic<uint32_t> g_runtime_gate{0};
+
+namespace {
+thread_local bool t_closed_gate = false;  // this thread may pass
+}  // namespace
+
+void CloseForkGate() {
+  // Stopped threads are outside the runtime; when they go on they find the gate closed.
+  StopTheWorld stop;
+  t_closed_gate = true;
+  g_runtime_gate.store(1, std::memory_order_relaxed);  // relaxed: published by the end of the stop
+}
+
+void OpenForkGate() {
+  t_closed_gate = false;
+  // release: pairs with nothing stronger than the futex; waiters only need to see the zero.
+  g_runtime_gate.store(0, std::memory_order_release);
+  FutexWake(g_runtime_gate, 1 << 30);
+}
+
+void RuntimeScope::WaitAtGate() {
+  if (t_closed_gate) return;
+  while (g_runtime_gate.load(std::memory_order_relaxed) != 0) {  // relaxed: see OpenForkGate
+    Exit();
+    FutexWait(g_runtime_gate, 1);
+    std::atomic<uint32_t>& depth = internal::t_block.in_runtime;
+    depth.store(1, std::memory_order_relaxed);            // relaxed: own thread and its handlers
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // against the handler on this thread
+  }
+}
+
+}  // namespace tarn::rt
