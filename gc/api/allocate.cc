@@ -29,7 +29,7 @@ template <class F>
   rt::RuntimeScope scope;
   if (m.cache == nullptr) return nullptr;
   if (m.cache->WantsFlush()) m.cache->FlushLive();
-  instance.collector().SlowPathTaken(bytes);
+  instance.collector().SlowPathTaken(m, bytes);
   void* p = take(*m.cache);
   if (p == nullptr) {
     instance.collector().CollectNow();

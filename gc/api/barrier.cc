@@ -1,10 +1,9 @@
-// Out-of-line parts of the write barrier. Marking runs under a real stop so far, so no thread ever
-// sees the barrier on except before it has attached.
+// Out-of-line parts of the write barrier.
 #include "tarn/internal/barrier.h"
 
 #include "gc/api/instance.h"
 #include "gc/collect/mutator_gc.h"
-#include "gc/collect/object_ref.h"
+#include "gc/collect/shade.h"
 #include "runtime/thread/runtime_scope.h"
 #include "runtime/thread/thread_registry.h"
 
@@ -12,9 +11,7 @@ namespace tarn::internal {
 namespace {
 
 void Shade(rt::Mutator& m, uintptr_t p) {
-  rt::Heap& heap = rt::Instance::Get().heap();
-  if (m.gc == nullptr || !heap.cage().Contains(p)) return;
-  if (const rt::ObjectRef r = FindObject(heap, p)) m.gc->sink.Push(r.base);
+  if (m.gc != nullptr) rt::Shade(rt::Instance::Get().heap(), *m.gc, p);
 }
 
 // Inside the runtime, so that no handshake comes between the flag and the store.

@@ -47,9 +47,19 @@ std::string ParseKey(std::string_view key, std::string_view value, Settings& s) 
   if (key == "clobberfree") return flag(s.clobber_free, true);
   if (key == "verify") return flag(s.verify, true);
   if (key == "madvdontneed") return flag(s.use_madv_free, false);
+  if (key == "gccheckmark") return flag(s.check_mark, true);
+  if (key == "gcidle") return flag(s.idle_workers, true);
   if (key == "gcstoptheworld") {
-    // Every collection stops the world so far.
-    return value == "0" || value == "1" || value == "2" ? "" : "the value must be 0, 1 or 2";
+    const std::optional<uint64_t> v = ParseNumber(value);
+    if (!v || *v > 2) return "the value must be 0, 1 or 2";
+    s.stop_the_world = static_cast<int>(*v);
+    return "";
+  }
+  if (key == "gccpulimit") {
+    const std::optional<uint64_t> v = ParseNumber(value);
+    if (!v || *v < 1 || *v > 100) return "the value must be a percentage from 1 to 100";
+    s.cpu_limit_percent = static_cast<int>(*v);
+    return "";
   }
   if (key == "gcstress") {
     const std::optional<uint64_t> v = ParseNumber(value);

@@ -19,6 +19,10 @@ struct Settings {
   bool clobber_free = false;
   bool verify = false;
   bool use_madv_free = false;
+  bool check_mark = false;
+  bool idle_workers = true;
+  int stop_the_world = 0;
+  int cpu_limit_percent = 50;
   uint64_t gc_stress = 0;
   int markers = 0;           // 0: by CPU count
   size_t cage_bytes = 0;     // 0: default

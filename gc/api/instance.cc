@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <new>
 
@@ -23,7 +22,6 @@ std::atomic<Instance*> Instance::instance_{nullptr};
 namespace {
 
 Lock g_start_lock;
-constexpr int kDefaultMaxMarkers = 8;
 
 // Records of attached threads. Not from malloc: attaching must not wait for its lock, which a
 // stopped thread may hold. They are recycled.
@@ -46,13 +44,17 @@ void OnAttached(Mutator& m) {
   m.gc = ::new (record) MutatorGc(instance.collector().queue());
   m.cache = cache;
   m.block()->runs = cache->runs();
-  m.block()->barrier_on.store(0, std::memory_order_relaxed);  // relaxed: own thread
+  const MarkState& state = instance.collector().mark_state();
+  // relaxed: the registry's lock orders these against the rounds (mark_state.h).
+  cache->SetBlack(state.black_gen.load(std::memory_order_relaxed));
+  m.block()->barrier_on.store(state.barrier_on.load(std::memory_order_relaxed),
+                              std::memory_order_relaxed);
 }
 
 void OnDetaching(Mutator& m) {
   if (m.cache == nullptr) return;
   m.block()->runs = const_cast<internal::Run*>(internal::kEmptyRuns);
-  m.cache->Release(/*marking=*/false);
+  m.cache->Release(Instance::IfStarted()->collector().phase().Get() != Phase::kOff);
   m.cache = nullptr;
   Instance::IfStarted()->collector().roots().ClearThreadCallbacks(*m.gc);
   m.gc->~MutatorGc();
@@ -110,8 +112,11 @@ absl::Status Instance::SetUp(OsMemory& os) {
   CollectorOptions options;
   options.procs = UsableCpus();
   options.gc_percent = settings_.gc_percent;
-  options.markers =
-      settings_.markers != 0 ? settings_.markers : std::min(options.procs, kDefaultMaxMarkers);
+  options.markers = settings_.markers;
+  options.check_mark = settings_.check_mark;
+  options.idle_workers = settings_.idle_workers;
+  options.stop_the_world = settings_.stop_the_world;
+  options.cpu_limit_percent = settings_.cpu_limit_percent;
   options.trace = settings_.gc_trace;
   options.verify = settings_.verify;
   options.stress = settings_.gc_stress;

@@ -1,7 +1,10 @@
 #include "gc/collect/cycle.h"
 
+#include <time.h>
+
 #include <algorithm>
 
+#include "gc/collect/handshakes.h"
 #include "gc/collect/mutator_gc.h"
 #include "gc/collect/sweeper.h"
 #include "gc/collect/verifier.h"
@@ -10,13 +13,18 @@
 #include "runtime/base/futex.h"
 #include "runtime/base/raw_log.h"
 #include "runtime/heap/span_sweep.h"
-#include "runtime/heap/thread_cache.h"
-#include "runtime/os/os_thread_linux.h"
-#include "runtime/thread/handshake.h"
-#include "runtime/thread/runtime_scope.h"
 #include "runtime/thread/stop_world.h"
 
 namespace tarn::rt {
+namespace {
+
+int64_t ProcessCpuNanos() {
+  timespec ts;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+  return int64_t{ts.tv_sec} * 1000000000 + ts.tv_nsec;
+}
+
+}  // namespace
 
 Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& memory,
                      const CollectorOptions& options)
@@ -25,135 +33,56 @@ Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& me
       options_(options),
       roots_(heap, layouts, memory),
       workers_(heap, layouts, queue_),
+      assists_(heap, layouts, queue_, workers_),
       init_nanos_(MonotonicNanos()),
-      gc_percent_(options.gc_percent) {
+      pacer_(options.gc_percent, kNoMemoryLimit),
+      limiter_(MonotonicNanos(), options.procs, options.cpu_limit_percent) {
   queue_.Init(heap.os());
   LockHolder hold(lock_);
-  UpdateGoalLocked();
+  process_cpu_ = ProcessCpuNanos();
+  limiter_wall_ = MonotonicNanos();
+  PublishTriggerLocked();
 }
 
-void Collector::UpdateGoalLocked() {
-  const uint64_t goal = HeapGoal({gc_percent_, marked_, stacks_, globals_});
-  goal_.store(goal, std::memory_order_relaxed);
-  // While the world is stopped for marking, the trigger is the goal: nothing is allocated
-  // meanwhile.
-  heap_.stats().trigger.store(goal, std::memory_order_relaxed);
+// A stopped world allocates nothing while it is marked: the trigger is the goal then.
+void Collector::PublishTriggerLocked() {
+  const TriggerPoint point = pacer_.Trigger(MemoryReading{});
+  goal_.store(point.goal, std::memory_order_relaxed);
+  heap_.stats().trigger.store(options_.stop_the_world != 0 ? point.goal : point.trigger,
+                              std::memory_order_relaxed);
 }
 
-int Collector::SetGcPercent(int percent) {
-  RuntimeScope scope;
-  LockHolder hold(lock_);
-  const int old = gc_percent_;
-  gc_percent_ = percent < 0 ? -1 : percent;
-  UpdateGoalLocked();
-  return old;
+MarkProgress Collector::Progress() const {
+  MarkProgress p;
+  p.live = HeapStats::Get(heap_.stats().live);
+  p.scan = scan_at_start_.load(std::memory_order_relaxed);
+  p.max_stack = p.stack_work = stack_work_.load(std::memory_order_relaxed);
+  p.globals = p.globals_work = globals_work_.load(std::memory_order_relaxed);
+  p.heap_work = workers_.totals().scanned.load(std::memory_order_relaxed);
+  return p;
 }
 
-CycleTotals Collector::totals() {
-  RuntimeScope scope;
-  LockHolder hold(lock_);
-  return totals_;
+CpuLimiter::Used Collector::TakeUsed(int64_t now) {
+  CpuLimiter::Used used;
+  used.assist = assists_.TakeTime();
+  // CPU that this process did not use counts as idle, and so do markers at idle priority.
+  const int64_t cpu = ProcessCpuNanos();
+  const int64_t capacity = (now - limiter_wall_) * options_.procs;
+  const int64_t idle_mark = workers_.totals().idle_cpu.load(std::memory_order_relaxed);
+  used.idle = std::max<int64_t>(0, capacity - (cpu - process_cpu_)) +
+              std::max<int64_t>(0, idle_mark - idle_mark_seen_);
+  process_cpu_ = cpu;
+  limiter_wall_ = now;
+  idle_mark_seen_ = idle_mark;
+  return used;
 }
 
-double Collector::GcCpuFraction() {
-  RuntimeScope scope;
-  LockHolder hold(lock_);
-  const auto elapsed = static_cast<double>(MonotonicNanos() - init_nanos_) * options_.procs;
-  return elapsed <= 0 ? 0 : std::min(1.0, static_cast<double>(totals_.gc_cpu) / elapsed);
+void Collector::UpdateLimiterLocked(int64_t now) {
+  limiter_.Update(now, TakeUsed(now));
+  assists_.SetLimited(limiter_.limiting());
 }
 
-// --- Requests
-// ---------------------------------------------------------------------------------------------
-
-// Starting a thread calls malloc, for whose lock nobody may wait inside the runtime (a stopped
-// thread may hold it), so it is done as a blocked thread.
-bool Collector::EnsureDriver() {
-  // acquire: pairs with the release below.
-  if (driver_.load(std::memory_order_acquire) != kNoDriver) return true;
-  uint32_t expected = kNoDriver;
-  // relaxed on failure: somebody else is at it.
-  if (!driver_.compare_exchange_strong(expected, kStarting, std::memory_order_relaxed)) return true;
-  bool ok = false;
-  RunBlocked([&] { ok = SpawnRuntimeThread("tarn-gc", &Collector::DriverMain, this) == 0; });
-  // release: pairs with the acquire above.
-  driver_.store(ok ? kRunning : kNoDriver, std::memory_order_release);
-  return ok;
-}
-
-void Collector::WaitFor(uint32_t cycle) {
-  constexpr int64_t kRecheckNanos = 100'000'000;  // in case the driver could not be started
-  RunBlocked([&] {
-    for (;;) {
-      // acquire: pairs with the release in RunCycle; the cycle's effects are visible.
-      const uint32_t done = completed_.load(std::memory_order_acquire);
-      if (static_cast<int32_t>(done - cycle) >= 0) return;
-      // relaxed: rechecked.
-      if (driver_.load(std::memory_order_relaxed) == kNoDriver) return;
-      FutexWait(completed_, done, kRecheckNanos);
-    }
-  });
-}
-
-void Collector::Request(uint32_t cycle) {
-  if (static_cast<int32_t>(cycle - requested_.load(std::memory_order_relaxed)) <= 0) return;
-  // release: pairs with the acquire in DriverLoop.
-  requested_.store(cycle, std::memory_order_release);
-  FutexWake(requested_, 1);
-}
-
-void Collector::MaybeCollect(uint64_t bytes) {
-  // relaxed: a stale trigger is seen at the next slow path.
-  const HeapStats& stats = heap_.stats();
-  const auto due = [&] {
-    return HeapStats::Get(stats.live) + bytes >= HeapStats::Get(stats.trigger);
-  };
-  if (!due()) return;
-  uint32_t target;
-  {
-    RuntimeScope scope;
-    LockHolder hold(lock_);
-    if (!due()) return;
-    target = completed_.load(std::memory_order_relaxed) + 1;
-    Request(target);
-  }
-  if (EnsureDriver()) WaitFor(target);  // no thread to be had: tried again at the next slow path
-}
-
-void Collector::SlowPathTaken(uint64_t bytes) {
-  if (options_.stress != 0) [[unlikely]] {
-    // relaxed: a counter.
-    const uint64_t n = slow_paths_.fetch_add(1, std::memory_order_relaxed) + 1;
-    if (n % options_.stress == 0) return CollectNow();
-  }
-  MaybeCollect(bytes);
-}
-
-void Collector::CollectNow() {
-  uint32_t target;
-  {
-    RuntimeScope scope;
-    LockHolder hold(lock_);
-    // A cycle that has started may have scanned what the caller dropped only afterwards: take the
-    // next one.
-    target = started_.load(std::memory_order_relaxed) + 1;
-    forced_ = true;
-    Request(target);
-  }
-  if (!EnsureDriver()) {
-    RawLine().Str("tarn: cannot start the collector's thread; no collection").WriteTo();
-    return;
-  }
-  WaitFor(target);
-  RuntimeScope scope;
-  SweepAll(heap_);
-  Handshake(
-      [](Mutator& m, void*) {
-        if (m.cache != nullptr) m.cache->SweepOwned();
-      },
-      nullptr);
-}
-
-// --- The driver ---
+// --- The driver's loop ---
 
 void Collector::DriverMain(void* self) { static_cast<Collector*>(self)->DriverLoop(); }
 
@@ -161,80 +90,265 @@ void Collector::DriverLoop() {
   for (;;) {
     // acquire: pairs with the release of the requesters.
     const uint32_t wanted = requested_.load(std::memory_order_acquire);
-    if (static_cast<int32_t>(wanted - completed_.load(std::memory_order_relaxed)) <= 0) {
-      FutexWait(requested_, wanted);
-      continue;
+    const bool is_requested =
+        static_cast<int32_t>(wanted - completed_.load(std::memory_order_relaxed)) > 0;
+    CycleKind kind = CycleKind::kTriggered;
+    if (!is_requested) {
+      constexpr int64_t kLookNanos = 1'000'000'000;
+      FutexWait(requested_, wanted, kLookNanos);
+      LockHolder hold(lock_);
+      if (!PeriodicCycleDue(pacer_.gc_percent(), WallNanos(), totals_.last_end_wall,
+                            totals_.cycles)) {
+        continue;
+      }
+      kind = CycleKind::kPeriodic;
     }
-    bool forced;
     LockHolder cycle(cycle_lock_);
     {
       LockHolder hold(lock_);
-      forced = forced_;
+      if (forced_) kind = CycleKind::kForced;
       forced_ = false;
       started_.store(completed_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
-    RunCycle(forced);
+    RunCycle(kind);
+    SweepAll(heap_);  // in the background, unless the next cycle is wanted already and does it
+    LockHolder hold(lock_);
+    pacer_.Commit(/*sweep_done=*/true, HeapStats::Get(heap_.stats().live));
+    PublishTriggerLocked();
   }
 }
 
-struct Collector::StopArg {
-  Collector* self;
-  std::atomic<uint64_t> stack_bytes{0};
-  std::atomic<uint64_t> run_bytes{0};
-};
-
-// In each thread, as it stops.
-void Collector::OnStop(Mutator& m, void* arg) {
-  auto* a = static_cast<StopArg*>(arg);
-  if (m.cache == nullptr) return;
-  m.cache->SweepOwned();
-  m.cache->FlushLive();
-  // relaxed: summed by the asker after the handshake.
-  a->run_bytes.fetch_add(m.cache->MarkRuns(), std::memory_order_relaxed);
-  a->stack_bytes.fetch_add(a->self->roots_.ScanThread(m), std::memory_order_relaxed);
-}
-
-void Collector::RunCycle(bool forced) {
+void Collector::RunCycle(CycleKind kind) {
   CycleRecord record;
   record.number = started_.load(std::memory_order_relaxed);
-  record.forced = forced;
+  record.forced = kind == CycleKind::kForced;
   record.procs = options_.procs;
   const int64_t start = MonotonicNanos();
   record.start_since_init = start - init_nanos_;
-  const int markers = workers_.Prepare(options_.markers);
   SweepAll(heap_);
-  phase_.Move(Phase::kOff, Phase::kMark);
-  const int64_t stop_begin = MonotonicNanos();
-  {
-    StopArg arg{this};
-    StopTheWorld stop(&Collector::OnStop, &arg);
-    const int64_t stopped = MonotonicNanos();
-    record.start_pause = stopped - stop_begin;
-    record.stacks = arg.stack_bytes.load(std::memory_order_relaxed);
-    record.marked = arg.run_bytes.load(std::memory_order_relaxed);
-    record.live_at_start = HeapStats::Get(heap_.stats().live);
-    MarkStopped(record, markers);
-    const int64_t marked = MonotonicNanos();
-    record.mark_wall = marked - stopped;
-    FinishCycle(record);
-    record.end_pause = MonotonicNanos() - marked;
+  if (options_.stop_the_world != 0) {
+    RunStopped(record);
+  } else {
+    RunConcurrent(record, kind);
   }
-  // All CPUs stand still while the world is stopped, whatever the markers use of them.
-  record.start_cpu = record.start_pause * record.procs;
-  record.end_cpu = record.end_pause * record.procs;
-  const int64_t end = MonotonicNanos();
-  const int64_t pause = end - stop_begin;
-  const int64_t gc_cpu = pause * record.procs;
+  Report(record, start);
+}
+
+// --- Concurrent marking ---
+
+MarkTeam Collector::TeamFor(const WorkerPlan& plan) const {
+  MarkTeam team;
+  if (plan.dedicated > 0) {
+    team.dedicated = plan.dedicated - 1;  // the driver is one of them
+  } else {
+    team.driver_share = std::min(1.0, plan.fractional_share * options_.procs);
+  }
+  if (options_.idle_workers) team.idle = plan.max_idle;
+  if (team.idle == 0 && plan.dedicated == 0 && !options_.idle_workers) team.driver_share = 1;
+  return team;
+}
+
+void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
+  {
+    Round h0(heap_, layouts_, roots_);
+    RunH0(h0);
+    record.start_pause = h0.longest.load(std::memory_order_relaxed);
+  }
+  TARN_CHECK(!AnyUnswept(heap_));
+  if (options_.verify) {
+    StopTheWorld stop;
+    VerifyHeap(heap_);
+  }
+  StartMarking(record, kind);
+  MarkUntilQuiet(record);
+  RescanStopped(record);
+  workers_.End();
+  assists_.End();
+  phase_.Move(Phase::kMark, Phase::kMarkTermination);
+  if (options_.verify || options_.check_mark) {
+    StopTheWorld stop;
+    VerifyMarks(heap_, layouts_);
+  }
+  state_.barrier_on.store(0, std::memory_order_relaxed);
+  Round h3(heap_, layouts_, roots_);
+  RunH3(h3);
+  record.end_pause = std::max(record.end_pause, h3.longest.load(std::memory_order_relaxed));
+  FinishMarking(record);
+}
+
+void Collector::StartMarking(CycleRecord& record, CycleKind kind) {
+  Round round(heap_, layouts_, roots_);
+  HeapStats& stats = heap_.stats();
+  record.live_at_start = HeapStats::Get(stats.live);
+  scan_at_start_.store(HeapStats::Get(stats.scan), std::memory_order_relaxed);
+  stats.black.store(0, std::memory_order_relaxed);
+  stack_work_.store(0, std::memory_order_relaxed);
+  globals_work_.store(roots_.cells().bytes(), std::memory_order_relaxed);
+  MarkTeam team;
+  AssistRatio ratio;
   {
     LockHolder hold(lock_);
+    const int64_t now = MonotonicNanos();
+    limiter_.SetCycle(record.number);
+    limiter_.StartTransition(now, /*marking=*/true, TakeUsed(now));
+    limiter_.FinishTransition(now);
+    idle_mark_seen_ = 0;
+    team = TeamFor(pacer_.StartCycle(Progress(), MemoryReading{}, options_.procs, kind));
+    ratio = pacer_.assist_ratio();
+  }
+  mark_start_.store(MonotonicNanos(), std::memory_order_relaxed);
+  // From here on nobody may give slots back or free spans.
+  phase_.Move(Phase::kOff, Phase::kMark);
+  state_.barrier_on.store(1, std::memory_order_relaxed);
+  RunH1(round);
+  RunH1b(round);
+  state_.black_gen.store(heap_.sweepgen(), std::memory_order_relaxed);
+  RunH2(round);
+  record.start_pause = std::max(record.start_pause, round.longest.load(std::memory_order_relaxed));
+  record.stacks = round.stack_bytes.load(std::memory_order_relaxed);
+  record.marked = round.run_bytes.load(std::memory_order_relaxed);
+  stack_work_.store(record.stacks, std::memory_order_relaxed);
+  // Tracing starts when all threads allocate black: an object with a Trace method that is found from
+  // now on is either finished or was scanned and marked by its thread's H2.
+  workers_.Begin(team);
+  assists_.Begin(static_cast<uint32_t>(record.number), ratio);
+  ScanGlobals(record);
+}
+
+void Collector::ScanGlobals(CycleRecord& record) {
+  MarkSink sink(queue_);
+  record.globals = roots_.ScanCells(sink);
+  globals_work_.store(record.globals, std::memory_order_relaxed);
+}
+
+// Marking is over when a whole F round brings nothing while the queue stayed empty since before it.
+void Collector::MarkUntilQuiet(CycleRecord& record) {
+  for (;;) {
+    const uint32_t published = workers_.Drain();
+    Round f(heap_, layouts_, roots_);
+    RunF(f);
+    record.end_pause = std::max(record.end_pause, f.longest.load(std::memory_order_relaxed));
+    if (f.shaded.load(std::memory_order_relaxed) == 0 && queue_.published() == published) return;
+  }
+}
+
+// What is written without barriers may hide objects from the marker: stacks that were scanned long
+// ago may have read them from there. So those places and all stacks are scanned again while nobody
+// runs.
+void Collector::RescanStopped(CycleRecord& record) {
+  if (!roots_.HasUnbarriered()) return;
+  const int64_t begin = MonotonicNanos();
+  Round round(heap_, layouts_, roots_);
+  StopTheWorld stop(&OnStopForRescan, &round);
+  {
+    MarkSink sink(queue_);
+    record.globals += roots_.ScanUnbarriered(sink);
+  }
+  workers_.Drain();
+  record.end_pause = std::max(record.end_pause, MonotonicNanos() - begin);
+}
+
+// All barriers are off; allocation is black until here.
+void Collector::FinishMarking(CycleRecord& record) {
+  const MarkTotals& totals = workers_.totals();
+  HeapStats& stats = heap_.stats();
+  record.marked += totals.bytes.load(std::memory_order_relaxed);
+  record.objects = totals.objects.load(std::memory_order_relaxed);
+  record.mark_cpu = totals.cpu.load(std::memory_order_relaxed);
+  record.idle_cpu = totals.idle_cpu.load(std::memory_order_relaxed);
+  record.assist_cpu = assists_.cycle_time();
+  const int64_t now = MonotonicNanos();
+  record.mark_wall = now - mark_start_.load(std::memory_order_relaxed);
+  record.goal = goal_.load(std::memory_order_relaxed);
+  const MarkProgress end = Progress();
+  record.live_at_end = end.live;
+  // Threads that allocate meanwhile add to both counters; what falls between the two reads is a run
+  // or two.
+  const uint64_t black = stats.black.load(std::memory_order_relaxed);
+  record.marked += black;
+  HeapStats::Add(stats.live, record.marked - HeapStats::Get(stats.live));
+  HeapStats::Add(stats.scan, end.heap_work - HeapStats::Get(stats.scan));
+  state_.black_gen.store(0, std::memory_order_relaxed);
+  heap_.FlipSweepgen();
+  phase_.Move(Phase::kMarkTermination, Phase::kOff);
+  LockHolder hold(lock_);
+  limiter_.StartTransition(now, /*marking=*/false, TakeUsed(now));
+  limiter_.FinishTransition(now);
+  assists_.SetLimited(limiter_.limiting());
+  MarkTimes times;
+  times.duration = record.mark_wall;
+  times.assist = record.assist_cpu;
+  times.idle_mark = record.idle_cpu;
+  pacer_.EndCycle(end, MemoryReading{}, times, options_.procs);
+  pacer_.ResetLive(record.marked, end);
+  pacer_.Commit(/*sweep_done=*/false, HeapStats::Get(stats.live));
+  PublishTriggerLocked();
+}
+
+// --- Marking under a real stop: a debug mode ---
+
+void Collector::RunStopped(CycleRecord& record) {
+  const int64_t stop_begin = MonotonicNanos();
+  Round round(heap_, layouts_, roots_);
+  StopTheWorld stop(&OnStopForMarking, &round);
+  const int64_t stopped = MonotonicNanos();
+  record.start_pause = stopped - stop_begin;
+  TARN_CHECK(!AnyUnswept(heap_));
+  if (options_.verify) VerifyHeap(heap_);
+  HeapStats& stats = heap_.stats();
+  record.live_at_start = HeapStats::Get(stats.live);
+  record.stacks = round.stack_bytes.load(std::memory_order_relaxed);
+  record.marked = round.run_bytes.load(std::memory_order_relaxed);
+  stats.black.store(0, std::memory_order_relaxed);
+  stack_work_.store(record.stacks, std::memory_order_relaxed);
+  mark_start_.store(stopped, std::memory_order_relaxed);
+  {
+    LockHolder hold(lock_);
+    limiter_.StartTransition(stopped, /*marking=*/true, TakeUsed(stopped));
+    limiter_.FinishTransition(stopped);
+    idle_mark_seen_ = 0;
+    pacer_.StartCycle(Progress(), MemoryReading{}, options_.procs, CycleKind::kStopped);
+  }
+  phase_.Move(Phase::kOff, Phase::kMark);
+  MarkTeam team;
+  team.dedicated = (options_.markers != 0 ? options_.markers : options_.procs) - 1;
+  team.exclusive = true;
+  workers_.Begin(team);
+  ScanGlobals(record);
+  if (roots_.HasUnbarriered()) {
+    MarkSink sink(queue_);
+    record.globals += roots_.ScanUnbarriered(sink);
+  }
+  workers_.Drain();
+  workers_.End();
+  TARN_CHECK(!queue_.HasFull());
+  phase_.Move(Phase::kMark, Phase::kMarkTermination);
+  if (options_.verify || options_.check_mark) VerifyMarks(heap_, layouts_);
+  FinishMarking(record);
+  if (options_.stop_the_world > 1) SweepAll(heap_);
+  record.end_pause = MonotonicNanos() - stopped - record.mark_wall;
+}
+
+// --- Afterwards ---
+
+void Collector::Report(CycleRecord& record, int64_t start) {
+  const int64_t end = MonotonicNanos();
+  // In Go's line these are the two stops; here the longest time that a thread was kept.
+  record.start_cpu = record.start_pause;
+  record.end_cpu = record.end_pause;
+  {
+    LockHolder hold(lock_);
+    const auto pause = static_cast<uint64_t>(record.start_pause + record.end_pause);
     const size_t slot = totals_.cycles % 256;
     ++totals_.cycles;
-    if (forced) ++totals_.forced;
+    if (record.forced) ++totals_.forced;
     totals_.last_end_wall = WallNanos();
-    totals_.pause_total += static_cast<uint64_t>(pause);
-    totals_.pauses[slot] = static_cast<uint64_t>(pause);
+    totals_.pause_total += pause;
+    totals_.pauses[slot] = pause;
     totals_.pause_ends[slot] = static_cast<uint64_t>(totals_.last_end_wall);
-    totals_.gc_cpu += gc_cpu;
+    totals_.gc_cpu += options_.stop_the_world != 0
+                          ? (end - start) * options_.procs
+                          : record.mark_cpu + record.assist_cpu + record.start_cpu + record.end_cpu;
     totals_.last_marked = record.marked;
     record.cpu_fraction =
         static_cast<double>(totals_.gc_cpu) /
@@ -244,55 +358,6 @@ void Collector::RunCycle(bool forced) {
   // release: pairs with the acquire in WaitFor.
   completed_.store(static_cast<uint32_t>(record.number), std::memory_order_release);
   FutexWake(completed_, 1 << 30);
-}
-
-void Collector::MarkStopped(CycleRecord& record, int markers) {
-  TARN_CHECK(!AnyUnswept(heap_));
-  if (options_.verify) VerifyHeap(heap_);
-  {
-    MarkSink sink(queue_);
-    record.globals = roots_.ScanGlobal(sink);
-  }
-  const MarkStats stats = workers_.Run(markers, &record.mark_cpu);
-  record.marked += stats.bytes;
-  record.objects = stats.objects;
-  phase_.Move(Phase::kMark, Phase::kMarkTermination);
-  TARN_CHECK(!queue_.HasFull());
-  if (options_.verify) VerifyMarks(heap_, layouts_);
-}
-
-void Collector::FinishCycle(CycleRecord& record) {
-  heap_.FlipSweepgen();
-  HeapStats& stats = heap_.stats();
-  record.live_at_end = HeapStats::Get(stats.live);
-  record.goal = goal_.load(std::memory_order_relaxed);
-  stats.live.store(record.marked, std::memory_order_relaxed);  // relaxed: the world is stopped
-  phase_.Move(Phase::kMarkTermination, Phase::kOff);
-  LockHolder hold(lock_);
-  marked_ = record.marked;
-  stacks_ = record.stacks;
-  globals_ = record.globals;
-  UpdateGoalLocked();
-}
-
-// --- fork()
-// -----------------------------------------------------------------------------------------------
-
-void Collector::PrepareFork() {
-  RunBlocked([&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { cycle_lock_.Acquire(); });
-  lock_.Acquire();
-}
-
-void Collector::ParentAfterFork() {
-  lock_.Release();
-  cycle_lock_.Release();
-}
-
-void Collector::ChildAfterFork() {
-  driver_.store(kNoDriver, std::memory_order_relaxed);  // relaxed: the child has one thread
-  workers_.ForgetThreads();
-  lock_.Release();
-  cycle_lock_.Release();
 }
 
 }  // namespace tarn::rt

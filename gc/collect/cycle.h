@@ -1,18 +1,20 @@
 // Collector: when cycles run and what one consists of.
 //
 // A cycle, driven by the collector's own thread:
-//   1 finish sweeping what the last cycle left (while the program runs)
-//   2 stop the world; each thread sweeps the spans it owns, marks the rest of its runs, scans its
-//     stack
-//   3 mark from these and the global roots with all markers
-//   4 flip: marks become allocation bits; set the next goal; start the world
-// Sweeping is lazy from there: allocation sweeps what it needs.
-// Not here: the steps themselves (roots.h, marker.h, workers.h, sweeper.h); the goal's formula
-// (gc/control/heap_goal.h).
+//   1 finish sweeping what the last cycle left; H0
+//   2 H1, H1b, H2: barriers on, hazards shaded, stacks scanned, black allocation (handshakes.h)
+//   3 mark: the driver, helpers and assists, until F rounds bring nothing new
+//   4 only if some roots or objects are written without barriers: stop the world, scan those and all
+//     stacks again, mark the rest
+//   5 H3: barriers off; flip: marks become allocation bits; set the next goal
+//   6 sweep in the background; allocation sweeps what it needs
+// With GODEBUG=gcstoptheworld, 2 to 5 happen under one stop.
+// Not here: the steps themselves (handshakes.h, roots.h, marker.h, workers.h, assist.h, sweeper.h);
+// when and how much (gc/control/pacer.h).
 // I1 Between cycles: phase kOff, mark tables clear, every span of the heap's generation or the one
 //    before.
 // I2 completed_ <= started_ <= completed_ + 1.
-// Locking: lock_ guards requests and the goal. A mutator waits for a cycle as a blocked thread,
+// Locking: lock_ guards requests, pacer and limiter. A mutator waits for a cycle as a blocked thread,
 // holding nothing. The driver is no mutator.
 #ifndef TARN_GC_COLLECT_CYCLE_H_
 #define TARN_GC_COLLECT_CYCLE_H_
@@ -21,11 +23,14 @@
 #include <cstdint>
 
 #include "absl/base/thread_annotations.h"
+#include "gc/collect/assist.h"
 #include "gc/collect/mark_queue.h"
+#include "gc/collect/mark_state.h"
 #include "gc/collect/phase.h"
 #include "gc/collect/roots.h"
 #include "gc/collect/workers.h"
-#include "gc/control/heap_goal.h"
+#include "gc/control/cpu_limiter.h"
+#include "gc/control/pacer.h"
 #include "gc/observe/gc_trace.h"
 #include "runtime/base/lock.h"
 #include "runtime/heap/heap.h"
@@ -34,12 +39,16 @@
 namespace tarn::rt {
 
 struct CollectorOptions {
-  int gc_percent = 100;  // negative: off
-  int markers = 1;       // parallel markers
-  int procs = 1;         // CPUs that the process may use
-  bool trace = false;    // print a gctrace line per cycle
-  bool verify = false;   // walk all invariants before and after marking
-  uint64_t stress = 0;   // collect at every stress-th slow path; 0: never
+  int gc_percent = 100;        // negative: off
+  int markers = 0;             // parallel markers when the world is stopped; 0: one per CPU
+  int procs = 1;               // CPUs that the process may use
+  bool trace = false;          // print a gctrace line per cycle
+  bool verify = false;         // walk all invariants before and after marking
+  bool check_mark = false;     // stop after marking and check that nothing was missed
+  bool idle_workers = true;    // mark on CPUs that nobody else wants
+  int stop_the_world = 0;      // 1: mark, 2: mark and sweep under a real stop
+  int cpu_limit_percent = 50;  // no assists while the collector uses more of the CPU than this
+  uint64_t stress = 0;         // collect at every stress-th slow path; 0: never
 };
 
 // Totals that ReadMemStats reports. Guarded by the collector's lock.
@@ -64,14 +73,13 @@ class Collector {
   Roots& roots() { return roots_; }
   MarkQueue& queue() { return queue_; }
   const PhaseState& phase() const { return phase_; }
+  const MarkState& mark_state() const { return state_; }
   const CollectorOptions& options() const { return options_; }
 
-  // Collects if the heap would reach its trigger with `bytes` more. From a slow path; may wait for
-  // a whole cycle.
-  void MaybeCollect(uint64_t bytes = 0);
-  // A slow path is about to take `bytes`: counts it for the stress mode, and collects when it is
-  // due.
-  void SlowPathTaken(uint64_t bytes);
+  // The thread of `m` is about to take `bytes` in a slow path: starts a cycle that is due, assists
+  // one that runs. Waits only when the world is to be stopped, in stress mode, or shortly when the
+  // heap runs far ahead of its goal.
+  void SlowPathTaken(Mutator& m, uint64_t bytes);
   // A cycle that begins after the call has ended, and everything is swept, on return.
   void CollectNow();
 
@@ -87,18 +95,31 @@ class Collector {
   void ChildAfterFork() ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
-  struct StopArg;
-
   bool EnsureDriver() ABSL_LOCKS_EXCLUDED(lock_);
+  bool RequestIfDue(uint64_t bytes, uint32_t& cycle);
   void Request(uint32_t cycle) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void WaitFor(uint32_t cycle);
+  void WaitShortly();
+  void Assist(Mutator& m, uint64_t bytes);
+  void Revise();
+
   static void DriverMain(void* self);
   void DriverLoop();
-  void RunCycle(bool forced);
-  void MarkStopped(CycleRecord& record, int markers);
-  void FinishCycle(CycleRecord& record);
-  void UpdateGoalLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
-  static void OnStop(Mutator& m, void* arg);
+  bool NextCycle(uint32_t wanted);
+  void RunCycle(CycleKind kind);
+  void RunConcurrent(CycleRecord& record, CycleKind kind);
+  void RunStopped(CycleRecord& record);
+  void StartMarking(CycleRecord& record, CycleKind kind);
+  void MarkUntilQuiet(CycleRecord& record);
+  void RescanStopped(CycleRecord& record);
+  void FinishMarking(CycleRecord& record);
+  void Report(CycleRecord& record, int64_t start);
+  void ScanGlobals(CycleRecord& record);
+  MarkTeam TeamFor(const WorkerPlan& plan) const;
+  MarkProgress Progress() const;
+  void PublishTriggerLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void UpdateLimiterLocked(int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  CpuLimiter::Used TakeUsed(int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
 
   Heap& heap_;
   const LayoutTable& layouts_;
@@ -106,15 +127,18 @@ class Collector {
   MarkQueue queue_;
   Roots roots_;
   MarkWorkers workers_;
+  Assists assists_;
   PhaseState phase_;
+  MarkState state_;
   int64_t init_nanos_;
 
   Lock lock_;
   bool forced_ ABSL_GUARDED_BY(lock_) = false;
-  int gc_percent_ ABSL_GUARDED_BY(lock_);
-  uint64_t marked_ ABSL_GUARDED_BY(lock_) = 0;
-  uint64_t stacks_ ABSL_GUARDED_BY(lock_) = 0;
-  uint64_t globals_ ABSL_GUARDED_BY(lock_) = 0;
+  Pacer pacer_ ABSL_GUARDED_BY(lock_);
+  CpuLimiter limiter_ ABSL_GUARDED_BY(lock_);
+  int64_t process_cpu_ ABSL_GUARDED_BY(lock_) = 0;  // at the last update of the limiter
+  int64_t idle_mark_seen_ ABSL_GUARDED_BY(lock_) = 0;
+  int64_t limiter_wall_ ABSL_GUARDED_BY(lock_) = 0;
   CycleTotals totals_ ABSL_GUARDED_BY(lock_);
   Lock cycle_lock_;  // held by the driver during a cycle, by fork() around it
 
@@ -124,6 +148,11 @@ class Collector {
   std::atomic<uint32_t> started_{0};
   std::atomic<uint32_t> completed_{0};  // futex: requesters sleep on it
   std::atomic<uint64_t> goal_{0};
+  // Of the cycle that runs; written by the driver, read by Progress. relaxed: numbers.
+  std::atomic<uint64_t> scan_at_start_{0};
+  std::atomic<uint64_t> stack_work_{0};
+  std::atomic<uint64_t> globals_work_{0};
+  std::atomic<int64_t> mark_start_{0};
   std::atomic<uint64_t> slow_paths_{0};
 };
 

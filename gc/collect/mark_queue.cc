@@ -1,6 +1,7 @@
 #include "gc/collect/mark_queue.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/futex.h"
 
 namespace tarn::rt {
 
@@ -36,12 +37,27 @@ MarkBuffer* MarkQueue::TakeFull() {
 }
 
 void MarkQueue::Put(MarkBuffer* b) {
-  LockHolder hold(lock_);
-  MarkBuffer*& list = b->count != 0 ? full_ : empty_;
-  b->next = list;
-  list = b;
-  // seq_cst: pairs with HasFull.
-  if (b->count != 0) full_count_.fetch_add(1, std::memory_order_seq_cst);
+  const bool full = b->count != 0;
+  {
+    LockHolder hold(lock_);
+    MarkBuffer*& list = full ? full_ : empty_;
+    b->next = list;
+    list = b;
+    if (!full) return;
+    // seq_cst: pairs with HasFull and published(); the order of the two does not matter.
+    full_count_.fetch_add(1, std::memory_order_seq_cst);
+    published_.fetch_add(1, std::memory_order_seq_cst);
+  }
+  // relaxed: a waiter that is not seen sleeps for its time-out at most.
+  if (hungry_.load(std::memory_order_relaxed) != 0) FutexWake(published_, 1);
 }
+
+void MarkQueue::WaitForPublished(uint32_t seen, int64_t nanos) {
+  hungry_.fetch_add(1, std::memory_order_relaxed);  // relaxed: a hint for producers
+  FutexWait(published_, seen, nanos);
+  hungry_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void MarkQueue::WakeWaiters() { FutexWake(published_, 1 << 20); }
 
 }  // namespace tarn::rt

@@ -39,9 +39,17 @@ class MarkQueue {
   // Publishes a buffer that may be partly filled; an empty one is recycled.
   void Put(MarkBuffer* b);
   bool HasFull() const {
-    // seq_cst: pairs with the idle count in MarkWorkers::Work (store-load order between the two).
+    // seq_cst: pairs with the count of active helpers in MarkWorkers::Finished.
     return full_count_.load(std::memory_order_seq_cst) != 0;
   }
+  // Counts buffers with items ever put: unchanged means nobody published anything. seq_cst: pairs
+  // with the operations on full_count_ and on MarkWorkers' count of active helpers.
+  uint32_t published() const { return published_.load(std::memory_order_seq_cst); }
+  // Sleeps until something is published after `seen`, at most `nanos`; may return early.
+  void WaitForPublished(uint32_t seen, int64_t nanos);
+  void WakeWaiters();
+  // Consumers that wait for work.
+  const std::atomic<uint32_t>& hungry() const { return hungry_; }
   size_t allocated_bytes() const { return allocated_.load(std::memory_order_relaxed); }
 
  private:
@@ -52,6 +60,8 @@ class MarkQueue {
   MarkBuffer* full_ ABSL_GUARDED_BY(lock_) = nullptr;
   MarkBuffer* empty_ ABSL_GUARDED_BY(lock_) = nullptr;
   std::atomic<size_t> full_count_{0};
+  std::atomic<uint32_t> published_{0};  // futex
+  std::atomic<uint32_t> hungry_{0};
   std::atomic<size_t> allocated_{0};
 };
 

@@ -35,9 +35,17 @@ Marker::Marker(Heap& heap, const LayoutTable& layouts, MarkQueue& queue)
       queue_(&queue),
       infos_(heap.classes().infos()) {}
 
-Marker::~Marker() {
+Marker::~Marker() { Flush(); }
+
+void Marker::Flush() {
+  while (ring_size_ != 0) {  // items whose bits have not been tested: back to where they came from
+    Push(ring_[ring_head_].base);
+    ring_head_ = (ring_head_ + 1) % kRing;
+    --ring_size_;
+  }
   if (local_ != nullptr) queue_->Put(local_);
   if (spare_ != nullptr) queue_->Put(spare_);
+  local_ = spare_ = nullptr;
 }
 
 void Marker::Start(bool exclusive) {
@@ -128,17 +136,19 @@ bool Marker::FillRing() {
   return ring_size_ != 0;
 }
 
-void Marker::Drain(const std::atomic<uint32_t>* hungry) {
+bool Marker::Drain(const std::atomic<uint32_t>* hungry, uint64_t limit) {
+  const uint64_t end = limit > kNoLimit - stats_.scanned ? kNoLimit : stats_.scanned + limit;
   uint32_t steps = 0;
   for (;;) {
     if (!FillRing()) {
-      if (!GetWork()) return;
+      if (!GetWork()) return true;
       continue;
     }
     const InFlight f = ring_[ring_head_];
     ring_head_ = (ring_head_ + 1) % kRing;
     --ring_size_;
     Process(f);
+    if (stats_.scanned >= end) return false;
     // relaxed: a hint when to share.
     if ((++steps & 127) == 0 && hungry != nullptr && hungry->load(std::memory_order_relaxed) != 0) {
       ShareWork();

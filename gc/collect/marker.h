@@ -48,9 +48,13 @@ class Marker final : public Tracer {
 
   // Before a cycle. `exclusive`: no other marker and no mutator runs meanwhile.
   void Start(bool exclusive);
-  // Works until it finds neither local nor published work. When `hungry` says that others wait,
+  static constexpr uint64_t kNoLimit = ~uint64_t{0};
+  // Works until it finds neither local nor published work (true), or until it has scanned `limit`
+  // bytes (false; what is left stays with the marker). When `hungry` says that others wait,
   // publishes half of what it has.
-  void Drain(const std::atomic<uint32_t>* hungry);
+  bool Drain(const std::atomic<uint32_t>* hungry, uint64_t limit = kNoLimit);
+  // Publishes all that it holds.
+  void Flush();
   // Marks one object and scans it or queues it. For roots found by the marker's own thread.
   void Push(uintptr_t item);
   const MarkStats& stats() const { return stats_; }

@@ -20,6 +20,11 @@ class MutatorGc {
   explicit MutatorGc(MarkQueue& queue) : sink(queue) {}
 
   MarkSink sink;
+  bool shaded = false;  // something new went to the sink since the last F round; owner, handshakes
+  // Assists: bytes that the thread may still allocate without marking; below zero it owes. Of cycle
+  // `assist_cycle`. Owner only.
+  int64_t assist_balance = 0;
+  uint32_t assist_cycle = 0;
   CallbackNode* roots = nullptr;  // changed inside the runtime only
   // With precise roots: what the last slow path returned, until the program has had time to root it.
   const void* fresh = nullptr;

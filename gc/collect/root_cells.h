@@ -33,6 +33,14 @@ class RootCells {
       f(begin, begin + kCells);
     }
   }
+  // Whether `p` is the address of a cell. Blocks are never given back, so a cell stays readable.
+  bool Contains(uintptr_t p) const {
+    bool found = false;
+    ForEachBlock([&](const uintptr_t* begin, const uintptr_t* end) {
+      found |= p >= reinterpret_cast<uintptr_t>(begin) && p < reinterpret_cast<uintptr_t>(end);
+    });
+    return found;
+  }
   size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:

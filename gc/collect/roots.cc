@@ -93,12 +93,65 @@ uint64_t Roots::ScanThread(Mutator& m) const {
   return bytes + visitor.bytes();
 }
 
-uint64_t Roots::ScanGlobal(MarkSink& sink) const {
+uint64_t Roots::ScanCells(MarkSink& sink) const {
   uint64_t bytes = 0;
   cells_.ForEachBlock([&](const uintptr_t* begin, const uintptr_t* end) {
     bytes += static_cast<uint64_t>(end - begin) * sizeof(uintptr_t);
-    for (const uintptr_t* p = begin; p < end; ++p) TakeWord(*heap_, *p, sink);
+    for (const uintptr_t* p = begin; p < end; ++p) {
+      // relaxed: a racing store shades both values.
+      TakeWord(*heap_, __atomic_load_n(p, __ATOMIC_RELAXED), sink);
+    }
   });
+  sink.Flush();
+  return bytes;
+}
+
+bool Roots::IsUnbarriered(uint16_t span_class) const {
+  return static_cast<MarkKind>(heap_->classes().Info(span_class).mark_kind) ==
+         MarkKind::kConservative;
+}
+
+bool Roots::HasUnbarriered() {
+  {
+    LockHolder hold(lock_);
+    if (ranges_ != nullptr || callbacks_ != nullptr) return true;
+  }
+  const size_t end = heap_->classes().End();
+  for (size_t c = 1; c < end; ++c) {
+    if (IsUnbarriered(static_cast<uint16_t>(c))) return true;
+  }
+  return false;
+}
+
+uint64_t Roots::ScanConservativeObjects(MarkSink& sink) const {
+  const Cage& cage = heap_->cage();
+  const unsigned table = Heap::MarkTable(heap_->sweepgen());
+  uint64_t bytes = 0;
+  for (size_t page = 0; page < cage.committed_pages();) {
+    const PageEntry e = cage.Entry(page);
+    if (!e.in_use()) {
+      ++page;
+      continue;
+    }
+    const Span* s = cage.SpanAt(page);
+    if (IsUnbarriered(e.span_class())) {
+      const size_t elem = s->elem_bytes32 != 0 ? s->elem_bytes32 : s->npages * internal::kPageBytes;
+      for (size_t i = 0; i < s->nelems; ++i) {
+        // relaxed: the world is stopped.
+        const uint64_t marks = cage.Bits(table, page)[i / 64].load(std::memory_order_relaxed);
+        if (!((marks >> (i % 64)) & 1)) continue;
+        const auto* words = reinterpret_cast<const uintptr_t*>(cage.AddressOf(page) + i * elem);
+        ScanWordsConservatively(*heap_, *layouts_, words, words + elem / sizeof(uintptr_t), sink);
+        bytes += elem;
+      }
+    }
+    page += s->npages;
+  }
+  return bytes;
+}
+
+uint64_t Roots::ScanUnbarriered(MarkSink& sink) const {
+  uint64_t bytes = 0;
   for (const Range* r = ranges_; r != nullptr; r = r->next) {
     bytes += r->end - r->begin;
     ScanWordsConservatively(*heap_, *layouts_, reinterpret_cast<const uintptr_t*>(r->begin),
@@ -106,8 +159,9 @@ uint64_t Roots::ScanGlobal(MarkSink& sink) const {
   }
   SinkVisitor visitor(*heap_, *layouts_, sink);
   for (const CallbackNode* c = callbacks_; c != nullptr; c = c->next) c->callback(visitor, c->arg);
+  bytes += visitor.bytes() + ScanConservativeObjects(sink);
   sink.Flush();
-  return bytes + visitor.bytes();
+  return bytes;
 }
 
 void Roots::AddRange(uintptr_t begin, uintptr_t end) {

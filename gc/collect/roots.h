@@ -53,14 +53,23 @@ class Roots {
 
   // Returns the bytes of stacks looked at. `m.gc` is set.
   uint64_t ScanThread(Mutator& m) const;
-  // Returns the bytes looked at.
-  uint64_t ScanGlobal(MarkSink& sink) const ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  // Root cells: they are written with barriers, so they are scanned while the program runs. Returns
+  // the bytes looked at.
+  uint64_t ScanCells(MarkSink& sink) const;
+  // Whether anything is written without barriers: ranges, callbacks, conservative objects.
+  bool HasUnbarriered() ABSL_LOCKS_EXCLUDED(lock_);
+  // All of that, while the world is stopped. Conservative objects: those that are marked. Returns the
+  // bytes looked at.
+  uint64_t ScanUnbarriered(MarkSink& sink) const ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
   struct Range {
     uintptr_t begin, end;
     Range* next;
   };
+
+  bool IsUnbarriered(uint16_t span_class) const;
+  uint64_t ScanConservativeObjects(MarkSink& sink) const;
 
   Heap* heap_;
   const LayoutTable* layouts_;

@@ -1,6 +1,9 @@
 #include "gc/collect/workers.h"
 
 #include <sched.h>
+#include <time.h>
+
+#include <algorithm>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/futex.h"
@@ -8,99 +11,163 @@
 
 namespace tarn::rt {
 
-int MarkWorkers::Prepare(int markers) {
-  if (markers > kMaxMarkers) markers = kMaxMarkers;
-  while (helpers_ < markers - 1) {
-    helper_args_[helpers_] = {this, helpers_, epoch_.load(std::memory_order_relaxed)};
-    if (SpawnRuntimeThread("tarn-mark", &MarkWorkers::HelperMain, &helper_args_[helpers_]) != 0) {
-      break;  // fewer markers are slower, not wrong
-    }
-    ++helpers_;
-  }
-  return helpers_ + 1;
+void MarkTotals::Reset() {
+  bytes.store(0, std::memory_order_relaxed);
+  objects.store(0, std::memory_order_relaxed);
+  scanned.store(0, std::memory_order_relaxed);
+  cpu.store(0, std::memory_order_relaxed);
+  idle_cpu.store(0, std::memory_order_relaxed);
 }
 
-void MarkWorkers::ForgetThreads() { helpers_ = 0; }
+void MarkTotals::Add(const MarkStats& stats) {
+  bytes.fetch_add(stats.bytes, std::memory_order_relaxed);
+  objects.fetch_add(stats.objects, std::memory_order_relaxed);
+  scanned.fetch_add(stats.scanned, std::memory_order_relaxed);
+}
 
-MarkStats MarkWorkers::Run(int markers, int64_t* cpu_nanos) {
-  const int64_t cpu_start = ThreadCpuNanos();
-  wanted_ = static_cast<uint32_t>(markers - 1);
-  total_ = static_cast<uint32_t>(markers);
-  exclusive_ = markers == 1;
-  idle_.store(0, std::memory_order_relaxed);
-  done_.store(0, std::memory_order_relaxed);
-  running_.store(wanted_, std::memory_order_relaxed);
-  if (wanted_ > 0) {
-    // release: pairs with the acquire in HelperMain; publishes the fields above and the queue.
-    epoch_.fetch_add(1, std::memory_order_release);
-    FutexWake(epoch_, 1 << 20);
+// Starts helper threads for `team`, as many as can be had: fewer are slower, not wrong.
+void MarkWorkers::Prepare(const MarkTeam& team) {
+  const int wanted = std::min(team.helpers(), kMaxHelpers);
+  while (helpers_ < wanted) {
+    Helper& h = helper_args_[helpers_];
+    h.owner = this;
+    h.index = helpers_;
+    if (SpawnRuntimeThread("tarn-mark", &MarkWorkers::HelperMain, &h) != 0) return;
+    ++helpers_;
   }
-  Marker marker(heap_, layouts_, queue_);
-  marker.Start(exclusive_);
-  Work(marker);
-  for (;;) {
-    // acquire: pairs with the release in HelperMain; the helpers' statistics are complete.
-    const uint32_t left = running_.load(std::memory_order_acquire);
-    if (left == 0) break;
-    FutexWait(running_, left);
+}
+
+void MarkWorkers::ForgetThreads() {
+  helpers_ = 0;
+  active_.store(0, std::memory_order_relaxed);  // relaxed: the child has one thread
+}
+
+void MarkWorkers::Begin(const MarkTeam& team) {
+  Prepare(team);
+  totals_.Reset();
+  cycle_start_ = MonotonicNanos();
+  driver_cpu_ = 0;
+  team_ = team;
+  exclusive_ = team.exclusive && team.helpers() == 0;
+  if (team.helpers() == 0) return;
+  // seq_cst: pairs with HelperMain; publishes the fields above.
+  marking_.store(1, std::memory_order_seq_cst);
+  FutexWake(marking_, 1 << 20);
+}
+
+void MarkWorkers::End() {
+  // seq_cst: a helper either sees this after it became active, or is seen active here.
+  marking_.store(0, std::memory_order_seq_cst);
+  queue_.WakeWaiters();
+  while (active_.load(std::memory_order_seq_cst) != 0) {
+    BoostHelpers();
+    sched_yield();
   }
-  MarkStats stats = marker.TakeStats();
-  stats.bytes += bytes_.exchange(0, std::memory_order_relaxed);  // relaxed: see the acquire above
-  stats.objects += objects_.exchange(0, std::memory_order_relaxed);
-  stats.scanned += scanned_.exchange(0, std::memory_order_relaxed);
-  *cpu_nanos += cpu_.exchange(0, std::memory_order_relaxed) + ThreadCpuNanos() - cpu_start;
-  return stats;
 }
 
 void MarkWorkers::HelperMain(void* arg) {
-  const Helper helper = *static_cast<Helper*>(arg);
+  Helper& helper = *static_cast<Helper*>(arg);
   MarkWorkers& w = *helper.owner;
-  uint32_t seen = helper.epoch;
+  helper.tid.store(CurrentThreadId(), std::memory_order_relaxed);
   for (;;) {
-    // acquire: pairs with the release in Run.
-    const uint32_t epoch = w.epoch_.load(std::memory_order_acquire);
-    if (epoch == seen) {
-      FutexWait(w.epoch_, seen);
+    if (w.marking_.load(std::memory_order_seq_cst) == 0) {  // seq_cst: see Begin and End
+      FutexWait(w.marking_, 0);
       continue;
     }
-    seen = epoch;
-    if (static_cast<uint32_t>(helper.index) >= w.wanted_) continue;
-    const int64_t cpu_start = ThreadCpuNanos();
-    Marker marker(w.heap_, w.layouts_, w.queue_);
-    marker.Start(w.exclusive_);
-    w.Work(marker);
-    const MarkStats stats = marker.TakeStats();
-    w.bytes_.fetch_add(stats.bytes, std::memory_order_relaxed);  // relaxed: published by running_
-    w.objects_.fetch_add(stats.objects, std::memory_order_relaxed);
-    w.scanned_.fetch_add(stats.scanned, std::memory_order_relaxed);
-    w.cpu_.fetch_add(ThreadCpuNanos() - cpu_start, std::memory_order_relaxed);
-    // release: pairs with the acquire in Run.
-    if (w.running_.fetch_sub(1, std::memory_order_release) == 1) FutexWake(w.running_, 1);
+    const uint32_t seen = w.queue_.published();
+    // seq_cst: before the look at the queue; pairs with Finished and End.
+    w.active_.fetch_add(1, std::memory_order_seq_cst);
+    if (w.marking_.load(std::memory_order_seq_cst) != 0) w.HelperWork(helper);
+    w.active_.fetch_sub(1, std::memory_order_seq_cst);  // seq_cst: after all it held is published
+    constexpr int64_t kNapNanos = 1'000'000;
+    if (!w.queue_.HasFull()) w.queue_.WaitForPublished(seen, kNapNanos);
   }
 }
 
-// An idle worker that sees work first leaves the idle count, then takes the work; and work is
-// published only by workers that are not idle. So whoever sees the queue empty and afterwards all
-// idle sees the end.
-void MarkWorkers::Work(Marker& marker) {
-  constexpr int kSpinsBeforeYield = 100;
+void MarkWorkers::SetPriority(Helper& helper) {
+  const bool idle = helper.index >= team_.dedicated;
+  if (helper.at_idle_priority.load(std::memory_order_relaxed) == uint32_t{idle}) return;
+  sched_param param{};
+  // A refusal leaves the helper as it is.
+  sched_setscheduler(0, idle ? SCHED_IDLE : SCHED_OTHER, &param);
+  helper.at_idle_priority.store(idle, std::memory_order_relaxed);
+}
+
+void MarkWorkers::HelperWork(Helper& helper) {
+  if (helper.index >= team_.helpers() || !queue_.HasFull()) return;
+  SetPriority(helper);
+  helper.active.store(1, std::memory_order_relaxed);
+  const int64_t cpu_start = ThreadCpuNanos();
+  {
+    Marker marker(heap_, layouts_, queue_);
+    marker.Start(/*exclusive=*/false);
+    while (!marker.Drain(&queue_.hungry(), kSliceWork)) totals_.Add(marker.TakeStats());
+    totals_.Add(marker.TakeStats());
+  }
+  auto& cpu = helper.index >= team_.dedicated ? totals_.idle_cpu : totals_.cpu;
+  cpu.fetch_add(ThreadCpuNanos() - cpu_start, std::memory_order_relaxed);
+  helper.active.store(0, std::memory_order_relaxed);
+}
+
+// Keeps I2.
+void MarkWorkers::BoostHelpers() {
+  for (int i = 0; i < helpers_; ++i) {
+    Helper& h = helper_args_[i];
+    // relaxed: a helper that is missed here is boosted at the next look.
+    if (h.active.load(std::memory_order_relaxed) == 0) continue;
+    if (h.at_idle_priority.exchange(0, std::memory_order_relaxed) == 0) continue;
+    sched_param param{};
+    sched_setscheduler(h.tid.load(std::memory_order_relaxed), SCHED_OTHER, &param);
+  }
+}
+
+// Gives the CPU back when the driver has had more than its share of the cycle's time.
+void MarkWorkers::Throttle(Marker& marker) {
+  if (team_.driver_share >= 1) return;
+  constexpr double kSlack = 1.2;  // a fractional worker stops itself above its share so far
+  const auto elapsed = static_cast<double>(MonotonicNanos() - cycle_start_);
+  const auto used = static_cast<double>(driver_cpu_);
+  if (used <= kSlack * team_.driver_share * elapsed) return;
+  marker.Flush();  // others may go on with what is held here
+  marker.Start(exclusive_);
+  const double pause = std::min(used / team_.driver_share - elapsed, 10e6);
+  const timespec ts{0, static_cast<long>(std::max(pause, 0.0))};
+  nanosleep(&ts, nullptr);
+}
+
+// The driver holds nothing. Keeps I1.
+bool MarkWorkers::Finished(uint32_t& published) {
+  published = queue_.published();
+  if (queue_.HasFull()) return false;
+  // seq_cst: after the look at the queue; a helper that took the last buffer became active before.
+  if (active_.load(std::memory_order_seq_cst) != 0) return false;
+  return queue_.published() == published;
+}
+
+uint32_t MarkWorkers::Drain() {
+  Marker marker(heap_, layouts_, queue_);
+  marker.Start(exclusive_);
+  int64_t last_cpu = ThreadCpuNanos();
+  int64_t waiting_since = 0;
   for (;;) {
-    marker.Drain(total_ > 1 ? &idle_ : nullptr);
-    if (total_ == 1) return;
-    // seq_cst: orders the count against the queue's count on all workers; see above.
-    idle_.fetch_add(1, std::memory_order_seq_cst);
-    for (int spins = 0;; ++spins) {
-      if (queue_.HasFull()) {
-        idle_.fetch_sub(1, std::memory_order_seq_cst);  // seq_cst: as above
-        break;
-      }
-      // seq_cst: as above.
-      if (idle_.load(std::memory_order_seq_cst) == total_ && !queue_.HasFull()) {
-        done_.store(1, std::memory_order_relaxed);  // relaxed: idle_ stays at total_ from now on
-      }
-      if (done_.load(std::memory_order_relaxed) != 0) return;
-      if (spins > kSpinsBeforeYield) sched_yield();
+    const bool dry = marker.Drain(&queue_.hungry(), kSliceWork);
+    totals_.Add(marker.TakeStats());
+    const int64_t cpu = ThreadCpuNanos();
+    driver_cpu_ += cpu - last_cpu;
+    totals_.cpu.fetch_add(cpu - last_cpu, std::memory_order_relaxed);
+    last_cpu = cpu;
+    if (!dry) {
+      waiting_since = 0;
+      Throttle(marker);
+      continue;
     }
+    uint32_t published;
+    if (Finished(published)) return published;
+    if (queue_.HasFull()) continue;
+    const int64_t now = MonotonicNanos();
+    if (waiting_since == 0) waiting_since = now;
+    if (now - waiting_since > kBoostNanos) BoostHelpers();
+    queue_.WaitForPublished(queue_.published(), kBoostNanos / 4);
   }
 }
 

@@ -1,9 +1,18 @@
-// MarkWorkers: the markers of a cycle and when they are done. The calling thread is the first
-// marker; helper threads are started when a cycle first wants them, block all signals, and sleep
-// between cycles.
-// I1 Work is never lost: a worker counts as idle only while it holds no items and has seen the
-//    queue empty; when all are idle at once, no grey item exists.
-// Locking: none; idle_ and done_ are ordered as described at Work().
+// MarkWorkers: the markers of a cycle and when they are done.
+//   driver    the calling thread; takes at most its share of one CPU
+//   dedicated helpers that mark without pause
+//   idle      helpers at SCHED_IDLE priority: they use CPUs that nobody else wants and take nothing
+//             from the program
+// Helper threads are started when a cycle first wants them, block all signals, and sleep while there
+// is no work. They come and go during a cycle; nobody waits for one that holds nothing.
+// I1 A helper counts as active from before it looks at the queue until it holds nothing. Marking has
+//    no work left when the queue is empty, then nobody is active, and nothing was published in
+//    between. (Assists and barriers may still hold grey items: the F rounds find those.)
+// I2 A cycle never waits for CPU time that only idle priority would give: a driver that has waited
+//    for kBoostNanos raises the priority of the active helpers.
+// I3 A helper reads the generation to mark in after it is active, and marking does not end before
+//    nobody is.
+// Locking: none.
 #ifndef TARN_GC_COLLECT_WORKERS_H_
 #define TARN_GC_COLLECT_WORKERS_H_
 
@@ -14,46 +23,80 @@
 
 namespace tarn::rt {
 
+// Who marks.
+struct MarkTeam {
+  int dedicated = 0;        // helpers at normal priority, besides the driver
+  int idle = 0;             // helpers at idle priority
+  double driver_share = 1;  // of one CPU, 0..1
+  bool exclusive = false;   // the world is stopped: bits may be set without atomics if nobody helps
+
+  int helpers() const { return dedicated + idle; }
+};
+
+// What the markers of a cycle have done so far. Updated every slice; read by anyone.
+struct MarkTotals {
+  // relaxed everywhere: statistics, exact when all workers are done.
+  std::atomic<uint64_t> bytes{0}, objects{0}, scanned{0};
+  std::atomic<int64_t> cpu{0};       // driver and dedicated helpers
+  std::atomic<int64_t> idle_cpu{0};  // idle helpers
+
+  void Reset();
+  void Add(const MarkStats& stats);
+};
+
 class MarkWorkers {
  public:
-  static constexpr int kMaxMarkers = 64;
+  static constexpr int kMaxHelpers = 64;
 
   MarkWorkers(Heap& heap, const LayoutTable& layouts, MarkQueue& queue)
       : heap_(heap), layouts_(layouts), queue_(queue) {}
   MarkWorkers(const MarkWorkers&) = delete;
   MarkWorkers& operator=(const MarkWorkers&) = delete;
 
-  // Starts helpers so that `markers` can run; returns how many can (fewer if threads are refused).
-  int Prepare(int markers);
-  // Drains the queue with `markers` markers (at most what Prepare returned) and returns what they
-  // marked. The world is stopped. Adds the helpers' and the caller's CPU time to *cpu_nanos.
-  MarkStats Run(int markers, int64_t* cpu_nanos);
+  // The start of marking: `team` marks from now on; the driver's share counts from here.
+  void Begin(const MarkTeam& team);
+  // Marks until there is no work left (I1). Returns MarkQueue::published() as of then.
+  uint32_t Drain();
+  // The end of marking: no helper looks at the heap from here on.
+  void End();
+  const MarkTotals& totals() const { return totals_; }
+  // Work done by assists.
+  void AddAssist(const MarkStats& stats) { totals_.Add(stats); }
   // In a child after fork(): the helpers are gone.
   void ForgetThreads();
 
  private:
+  static constexpr uint64_t kSliceWork = 128 << 10;  // scan bytes between looks at the clock
+  static constexpr int64_t kBoostNanos = 200'000;
+
   struct Helper {
     MarkWorkers* owner;
     int index;
-    uint32_t epoch;  // the last round before it was started
+    std::atomic<int32_t> tid{0};  // relaxed: 0 until the thread runs
+    std::atomic<uint32_t> active{0};
+    std::atomic<uint32_t> at_idle_priority{0};
   };
+  void Prepare(const MarkTeam& team);
   static void HelperMain(void* arg);
-  void Work(Marker& marker);
+  void HelperWork(Helper& helper);
+  void SetPriority(Helper& helper);
+  bool Finished(uint32_t& published);
+  void Throttle(Marker& marker);
+  void BoostHelpers();
 
   Heap& heap_;
   const LayoutTable& layouts_;
   MarkQueue& queue_;
-  int helpers_ = 0;  // running helper threads; written by the driver only
-  Helper helper_args_[kMaxMarkers];
-  std::atomic<uint32_t> epoch_{0};    // bumped to start a round; helpers sleep on it
-  std::atomic<uint32_t> running_{0};  // helpers that have not finished the round
-  uint32_t wanted_ = 0;               // helpers that take part; published by epoch_
-  bool exclusive_ = false;            // likewise
-  uint32_t total_ = 0;                // markers of this round; likewise
-  std::atomic<uint32_t> idle_{0};
-  std::atomic<uint32_t> done_{0};
-  std::atomic<uint64_t> bytes_{0}, objects_{0}, scanned_{0};
-  std::atomic<int64_t> cpu_{0};
+  int helpers_ = 0;  // helper threads; written by the driver only
+  Helper helper_args_[kMaxHelpers];
+  MarkTeam team_;  // published by marking_
+  bool exclusive_ = false;
+  int64_t cycle_start_ = 0;
+  int64_t driver_cpu_ = 0;  // the driver's, in this cycle
+
+  std::atomic<uint32_t> marking_{0};  // futex: helpers sleep on it between cycles
+  std::atomic<uint32_t> active_{0};   // I1
+  MarkTotals totals_;
 };
 
 }  // namespace tarn::rt

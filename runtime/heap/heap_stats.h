@@ -20,6 +20,8 @@ struct HeapStats {
   std::atomic<uint64_t> released_pages{0};  // free pages that the system does not back
   // Bytes marked by the last cycle plus everything handed to threads since, whole runs at a time.
   alignas(64) std::atomic<uint64_t> live{0};
+  std::atomic<uint64_t> scan{0};   // the part of `live` that may hold pointers
+  std::atomic<uint64_t> black{0};  // the part of `live` that was allocated black in this cycle
   std::atomic<uint64_t> trigger{~uint64_t{0}};  // a cycle starts when live reaches it
   // Object counts and bytes, cumulative. Runs count as a whole when taken; what a thread gives back
   // is subtracted from the allocated side.

@@ -75,7 +75,8 @@ bool SweepOne(Heap& heap, uint16_t span_class) {
   CentralList& central = heap.central(span_class);
   Span* s = central.TakeUnswept();
   if (s == nullptr) return false;
-  const uint32_t left = SweepSpan(heap, s);
+  // While the lists are being flipped, a span may have been swept before it came here.
+  const uint32_t left = NeedsSweep(heap, *s) ? SweepSpan(heap, s) : s->alloc_count;
   if (left == 0) {
     heap.pages().FreeSpan(s);
   } else {

@@ -86,7 +86,7 @@ void ThreadCache::Release(bool marking) {
   }
   tiny_ = 0;
   tiny_offset_ = 0;
-  black_ = false;
+  black_gen_ = 0;
   max_run_slots_ = 0;
   FlushPages();
   FlushLive();
@@ -155,10 +155,11 @@ bool ThreadCache::TakeRun(uint16_t span_class, Span* span) {
     // zeroed.
     alloc[w].store(alloc[w].load(std::memory_order_relaxed) | mask, std::memory_order_release);
   });
-  if (black_) MarkRange(span, from, to, heap_->cage().Bits(Heap::MarkTable(gen), first_page));
+  const bool black = black_gen_ == gen;
+  if (black) MarkRange(from, to, heap_->cage().Bits(Heap::MarkTable(gen), first_page));
   span->alloc_count += static_cast<uint32_t>(to - from);
   span->search_index = static_cast<uint32_t>(to);
-  live_ += bytes;
+  Count(bytes, heap_->classes().Info(span_class).noscan != 0, black);
   HeapStats::Add(heap_->stats().allocated_bytes, bytes);
   HeapStats::Add(heap_->stats().allocated_objects, to - from);
   Run& run = runs_[span_class];
@@ -170,11 +171,13 @@ bool ThreadCache::TakeRun(uint16_t span_class, Span* span) {
 Span* ThreadCache::TakeSweptSpan(uint16_t span_class) {
   constexpr int kMaxSweeps = 100;  // bounds the time of one refill when everything is full
   CentralList& central = heap_->central(span_class);
-  if (Span* s = central.TakeSweptPartial()) return s;
   for (int i = 0; i < kMaxSweeps; ++i) {
-    Span* s = central.TakeUnswept();
+    Span* s = central.TakeSweptPartial();
+    if (s == nullptr) s = central.TakeUnswept();
     if (s == nullptr) return nullptr;
-    if (SweepSpan(*heap_, s) < s->nelems) return s;
+    // While the lists are being flipped, either may hold spans of either generation.
+    if (NeedsSweep(*heap_, *s)) SweepSpan(*heap_, s);
+    if (s->alloc_count < s->nelems) return s;
     central.PutSwept(s, true);
   }
   return nullptr;
@@ -197,7 +200,7 @@ void* ThreadCache::Refill(uint16_t span_class) {
   if (span != nullptr) {
     if (NeedsSweep(*heap_, *span)) SweepSpan(*heap_, span);
     if (!TakeRun(span_class, span)) {
-      ReleaseSpan(span_class, black_);
+      ReleaseSpan(span_class, /*marking=*/true);  // the run is used up: nothing to give back
       span = nullptr;
     }
   }
@@ -234,10 +237,11 @@ void* ThreadCache::AllocateLarge(uint16_t span_class, size_t bytes) {
   const size_t first = heap_->cage().FirstPage(s);
   const uint32_t gen = s->sweepgen.load(std::memory_order_relaxed);
   heap_->cage().Bits(Heap::AllocTable(gen), first)->store(1, std::memory_order_relaxed);
-  if (black_) heap_->cage().Bits(Heap::MarkTable(gen), first)->store(1, std::memory_order_relaxed);
+  const bool black = black_gen_ == gen;
+  if (black) heap_->cage().Bits(Heap::MarkTable(gen), first)->store(1, std::memory_order_relaxed);
   s->alloc_count = 1;
   heap_->pages().Publish(s, info.noscan);
-  live_ += npages * kPageBytes;
+  Count(npages * kPageBytes, info.noscan != 0, black);
   HeapStats::Add(heap_->stats().allocated_bytes, npages * kPageBytes);
   HeapStats::Add(heap_->stats().allocated_objects, 1);
   HeapStats::Add(heap_->stats().large_objects, 1);
@@ -266,8 +270,13 @@ void* ThreadCache::AllocateTiny(uint16_t span_class16, size_t bytes, size_t alig
   return p;
 }
 
-void ThreadCache::MarkRange(Span* span, size_t from, size_t to, std::atomic<uint64_t>* bits) {
-  static_cast<void>(span);
+void ThreadCache::Count(uint64_t bytes, bool noscan, bool black) {
+  live_ += bytes;
+  if (!noscan) scan_ += bytes;
+  if (black) black_live_ += bytes;
+}
+
+void ThreadCache::MarkRange(size_t from, size_t to, std::atomic<uint64_t>* bits) {
   ForEachWord(from, to, [&](size_t w, uint64_t mask) {
     // relaxed: markers use atomic read-modify-write on the same word; marks carry no other data.
     bits[w].fetch_or(mask, std::memory_order_relaxed);
@@ -285,7 +294,7 @@ uint64_t ThreadCache::MarkRuns() {
     const size_t from = (cursor - base) / span->elem_bytes32;
     const size_t to = (limit - base) / span->elem_bytes32;
     const uint32_t gen = span->sweepgen.load(std::memory_order_relaxed);
-    MarkRange(span, from, to, cage.Bits(Heap::MarkTable(gen), cage.FirstPage(span)));
+    MarkRange(from, to, cage.Bits(Heap::MarkTable(gen), cage.FirstPage(span)));
     bytes += limit - cursor;
   });
   if (tiny_ != 0) {
@@ -294,7 +303,7 @@ uint64_t ThreadCache::MarkRuns() {
     Span* span = cage.SpanAt(first);
     const size_t index = (tiny_ - cage.AddressOf(first)) / span->elem_bytes32;
     const uint32_t gen = span->sweepgen.load(std::memory_order_relaxed);
-    MarkRange(span, index, index + 1, cage.Bits(Heap::MarkTable(gen), first));
+    MarkRange(index, index + 1, cage.Bits(Heap::MarkTable(gen), first));
     bytes += internal::kTinyBytes;
   }
   return bytes;
@@ -319,8 +328,11 @@ ThreadCache::Unused ThreadCache::UnusedInRuns() const {
 }
 
 void ThreadCache::FlushLive() {
-  HeapStats::Add(heap_->stats().live, live_);
-  live_ = 0;
+  HeapStats& stats = heap_->stats();
+  if (black_live_ != 0) HeapStats::Add(stats.black, black_live_);
+  if (scan_ != 0) HeapStats::Add(stats.scan, scan_);
+  HeapStats::Add(stats.live, live_);
+  live_ = scan_ = black_live_ = 0;
 }
 
 }  // namespace tarn::rt

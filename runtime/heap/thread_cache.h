@@ -47,9 +47,10 @@ class ThreadCache {
   // The same if the current block has room; null otherwise, without taking a slot.
   void* TryTiny(size_t bytes, size_t align);
 
-  // Black allocation: from now on runs are taken with their mark bits set (true), or not.
-  void SetBlack(bool black) { black_ = black; }
-  bool black() const { return black_; }
+  // Black allocation: runs and large objects from spans of generation `gen`, the one that is being
+  // marked, are taken with their mark bits set; 0: none. The generation decides, so that what is
+  // taken after the flip is white whenever the thread learns of it.
+  void SetBlack(uint32_t gen) { black_gen_ = gen; }
   // Sets the mark bits of [cursor, limit) of every run and of the tiny block; returns the bytes
   // newly marked. In a handshake of the thread.
   uint64_t MarkRuns();
@@ -63,6 +64,8 @@ class ThreadCache {
   void FlushPages() { heap_->pages().FlushCache(page_cache_); }
   // Adds what was taken since the last flush to the ledger's live bytes.
   void FlushLive();
+  // Bytes taken since the last flush.
+  uint64_t unflushed() const { return live_; }
   // True when enough was taken since the last flush that the trigger should be looked at.
   bool WantsFlush() const { return live_ >= kLiveFlushBytes; }
   // Slot limit of the next runs: 0 = as long as possible. Stress modes shorten runs so that each
@@ -87,7 +90,8 @@ class ThreadCache {
   Span* TakeSweptSpan(uint16_t span_class);
   void GiveBackRun(Span* span, internal::Run& run);
   void ReleaseSpan(uint16_t span_class, bool marking);
-  void MarkRange(Span* span, size_t from, size_t to, std::atomic<uint64_t>* bits);
+  void MarkRange(size_t from, size_t to, std::atomic<uint64_t>* bits);
+  void Count(uint64_t bytes, bool noscan, bool black);
 
   Heap* heap_ = nullptr;
   internal::Run* runs_ = nullptr;  // kMaxSpanClasses entries, lazily backed
@@ -95,7 +99,9 @@ class ThreadCache {
   PageCache page_cache_;
   uint64_t live_ = 0;  // taken since the last flush
   uint32_t max_run_slots_ = 0;
-  bool black_ = false;
+  uint64_t scan_ = 0;        // the part of live_ that may hold pointers
+  uint64_t black_live_ = 0;  // the part of live_ that was taken black
+  uint32_t black_gen_ = 0;
   uintptr_t tiny_ = 0;  // current tiny block, 0 if none
   size_t tiny_offset_ = 0;
   ThreadCache* next_free_ = nullptr;

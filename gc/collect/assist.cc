@@ -1,0 +1,68 @@
+#include "gc/collect/assist.h"
+
+#include "runtime/base/clock.h"
+
+namespace tarn::rt {
+
+void Assists::Begin(uint32_t cycle, const AssistRatio& ratio) {
+  SetRatio(ratio);
+  stolen_.store(0, std::memory_order_relaxed);
+  assist_scanned_.store(0, std::memory_order_relaxed);
+  cycle_time_.store(0, std::memory_order_relaxed);
+  cycle_.store(cycle, std::memory_order_relaxed);
+}
+
+void Assists::End() { cycle_.store(0, std::memory_order_relaxed); }
+
+void Assists::SetRatio(const AssistRatio& ratio) {
+  work_per_byte_.store(ratio.work_per_byte, std::memory_order_relaxed);
+  bytes_per_work_.store(ratio.bytes_per_work, std::memory_order_relaxed);
+}
+
+AssistRatio Assists::ratio() const {
+  return {work_per_byte_.load(std::memory_order_relaxed),
+          bytes_per_work_.load(std::memory_order_relaxed)};
+}
+
+// The pool is what background workers have scanned and no assist has been credited with.
+int64_t Assists::Steal(const AssistDemand& demand, const AssistRatio& ratio, int64_t& balance) {
+  const uint64_t scanned = workers_.totals().scanned.load(std::memory_order_relaxed) -
+                           assist_scanned_.load(std::memory_order_relaxed);
+  const auto pool =
+      static_cast<int64_t>(scanned) - static_cast<int64_t>(stolen_.load(std::memory_order_relaxed));
+  const AssistDemand got = StealFor(pool, demand, ratio);
+  if (got.work <= 0) return 0;
+  // A race lets two threads steal the same work once; the pool is then negative for a while.
+  stolen_.fetch_add(static_cast<uint64_t>(got.work), std::memory_order_relaxed);
+  balance += got.bytes;
+  return got.work;
+}
+
+void Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
+  const uint32_t cycle = cycle_.load(std::memory_order_relaxed);
+  if (gc.assist_cycle != cycle) {
+    gc.assist_cycle = cycle;
+    gc.assist_balance = 0;
+  }
+  gc.assist_balance -= static_cast<int64_t>(bytes);
+  if (gc.assist_balance >= 0 || limited_.load(std::memory_order_relaxed) != 0) return;
+  const AssistRatio r = ratio();
+  const AssistDemand demand = DemandFor(gc.assist_balance, static_cast<int64_t>(bytes), r);
+  const int64_t stolen = Steal(demand, r, gc.assist_balance);
+  const int64_t left = demand.work - stolen;
+  if (left <= 0) return;
+  const int64_t start = MonotonicNanos();
+  Marker marker(heap_, layouts_, queue_);
+  marker.Start(/*exclusive=*/false);
+  marker.Drain(nullptr, static_cast<uint64_t>(left));
+  const MarkStats stats = marker.TakeStats();
+  marker.Flush();
+  assist_scanned_.fetch_add(stats.scanned, std::memory_order_relaxed);
+  workers_.AddAssist(stats);
+  gc.assist_balance += BytesFor(static_cast<int64_t>(stats.scanned), r);
+  const int64_t took = MonotonicNanos() - start;
+  time_.fetch_add(took, std::memory_order_relaxed);
+  cycle_time_.fetch_add(took, std::memory_order_relaxed);
+}
+
+}  // namespace tarn::rt

@@ -1,0 +1,64 @@
+// Assists: a thread that allocates while marking runs marks in proportion, so that the cycle ends
+// before the heap passes its goal.
+// I1 One call does at most the work that gc/control/assist_credit.h allows: the larger of 64 KiB and
+//    8 bytes per byte taken. It never waits for work or for other threads; what it could not pay
+//    stays debt.
+// I2 While the CPU limiter limits, nobody assists.
+// Locking: none. The ratio is published by the driver; a stale one is corrected by the next.
+// Cost: outside marking one load per slow path.
+#ifndef TARN_GC_COLLECT_ASSIST_H_
+#define TARN_GC_COLLECT_ASSIST_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "gc/collect/mutator_gc.h"
+#include "gc/collect/workers.h"
+#include "gc/control/assist_credit.h"
+
+namespace tarn::rt {
+
+class Assists {
+ public:
+  Assists(Heap& heap, const LayoutTable& layouts, MarkQueue& queue, MarkWorkers& workers)
+      : heap_(heap), layouts_(layouts), queue_(queue), workers_(workers) {}
+
+  // The driver: assists are on from Begin to End.
+  void Begin(uint32_t cycle, const AssistRatio& ratio);
+  void SetRatio(const AssistRatio& ratio);
+  void End();
+  void SetLimited(bool limited) { limited_.store(limited, std::memory_order_relaxed); }
+
+  // The thread of `gc` is about to take `bytes`. Inside the runtime.
+  void Charge(MutatorGc& gc, uint64_t bytes) {
+    // relaxed: a thread that sees the start or end late assists a little less or more.
+    if (cycle_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      ChargeSlow(gc, bytes);
+  }
+  // CPU nanoseconds in assists since the last call.
+  int64_t TakeTime() { return time_.exchange(0, std::memory_order_relaxed); }
+  int64_t cycle_time() const { return cycle_time_.load(std::memory_order_relaxed); }
+
+ private:
+  void ChargeSlow(MutatorGc& gc, uint64_t bytes);
+  int64_t Steal(const AssistDemand& demand, const AssistRatio& ratio, int64_t& balance);
+  AssistRatio ratio() const;
+
+  Heap& heap_;
+  const LayoutTable& layouts_;
+  MarkQueue& queue_;
+  MarkWorkers& workers_;
+  // relaxed everywhere: see Charge.
+  std::atomic<uint32_t> cycle_{0};
+  std::atomic<uint32_t> limited_{0};
+  std::atomic<double> work_per_byte_{0};
+  std::atomic<double> bytes_per_work_{0};
+  std::atomic<uint64_t> stolen_{0};          // of the background workers' work, by assists
+  std::atomic<uint64_t> assist_scanned_{0};  // work done by assists
+  std::atomic<int64_t> time_{0};
+  std::atomic<int64_t> cycle_time_{0};
+};
+
+}  // namespace tarn::rt
+
+#endif  // TARN_GC_COLLECT_ASSIST_H_

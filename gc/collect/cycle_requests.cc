@@ -1,0 +1,184 @@
+// The threads' side of Collector: asking for cycles, waiting for them, assisting, tuning.
+#include <time.h>
+
+#include <algorithm>
+
+#include "gc/collect/cycle.h"
+#include "gc/collect/mutator_gc.h"
+#include "gc/collect/sweeper.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/futex.h"
+#include "runtime/base/raw_log.h"
+#include "runtime/heap/span_sweep.h"
+#include "runtime/heap/thread_cache.h"
+#include "runtime/os/os_thread_linux.h"
+#include "runtime/thread/handshake.h"
+#include "runtime/thread/runtime_scope.h"
+
+namespace tarn::rt {
+
+// Starting a thread calls malloc, for whose lock nobody may wait inside the runtime (a stopped
+// thread may hold it), so it is done as a blocked thread.
+bool Collector::EnsureDriver() {
+  // acquire: pairs with the release below.
+  if (driver_.load(std::memory_order_acquire) != kNoDriver) return true;
+  uint32_t expected = kNoDriver;
+  // relaxed: somebody else is at it.
+  if (!driver_.compare_exchange_strong(expected, kStarting, std::memory_order_relaxed)) return true;
+  bool ok = false;
+  RunBlocked([&] { ok = SpawnRuntimeThread("tarn-gc", &Collector::DriverMain, this) == 0; });
+  // release: pairs with the acquire above.
+  driver_.store(ok ? kRunning : kNoDriver, std::memory_order_release);
+  return ok;
+}
+
+void Collector::WaitFor(uint32_t cycle) {
+  constexpr int64_t kRecheckNanos = 100'000'000;  // in case the driver could not be started
+  RunBlocked([&] {
+    for (;;) {
+      // acquire: pairs with the release in Report; the cycle's effects are visible.
+      const uint32_t done = completed_.load(std::memory_order_acquire);
+      if (static_cast<int32_t>(done - cycle) >= 0) return;
+      // relaxed: rechecked.
+      if (driver_.load(std::memory_order_relaxed) == kNoDriver) return;
+      FutexWait(completed_, done, kRecheckNanos);
+    }
+  });
+}
+
+// Lets the collector catch up, for at most a millisecond.
+void Collector::WaitShortly() {
+  constexpr int64_t kNanos = 1'000'000;
+  const uint32_t done = completed_.load(std::memory_order_relaxed);  // relaxed: FutexWait compares
+  RunBlocked([&] { FutexWait(completed_, done, kNanos); });
+}
+
+void Collector::Request(uint32_t cycle) {
+  if (static_cast<int32_t>(cycle - requested_.load(std::memory_order_relaxed)) <= 0) return;
+  // release: pairs with the acquire in DriverLoop.
+  requested_.store(cycle, std::memory_order_release);
+  FutexWake(requested_, 1);
+}
+
+// True, and the number of the cycle, when the heap would reach its trigger with `bytes` more and no
+// cycle runs.
+bool Collector::RequestIfDue(uint64_t bytes, uint32_t& cycle) {
+  // relaxed: a stale trigger is seen at the next slow path.
+  const HeapStats& stats = heap_.stats();
+  const auto due = [&] {
+    return HeapStats::Get(stats.live) + bytes >= HeapStats::Get(stats.trigger) &&
+           phase_.Get() == Phase::kOff;
+  };
+  if (!due()) return false;
+  RuntimeScope scope;
+  LockHolder hold(lock_);
+  if (!due()) return false;
+  cycle = completed_.load(std::memory_order_relaxed) + 1;
+  Request(cycle);
+  return true;
+}
+
+void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
+  if (options_.stress != 0) [[unlikely]] {
+    // relaxed: a counter.
+    const uint64_t n = slow_paths_.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (n % options_.stress == 0) return CollectNow();
+  }
+  uint32_t cycle;
+  if (RequestIfDue(bytes, cycle)) {
+    // No thread to be had: tried again at the next slow path.
+    if (EnsureDriver() && options_.stop_the_world != 0) WaitFor(cycle);
+  }
+  if (phase_.Get() == Phase::kMark) [[unlikely]]
+    Assist(m, bytes);
+}
+
+void Collector::Assist(Mutator& m, uint64_t bytes) {
+  RuntimeScope scope;
+  const uint64_t unflushed = m.cache->unflushed();
+  m.cache->FlushLive();
+  Revise();
+  // Runs are charged when the next one is taken: what was taken since the last time.
+  assists_.Charge(*m.gc, std::max(unflushed, bytes));
+  // Far beyond the goal the program waits a little at each slow path, so that a collector that gets
+  // no CPU is not outrun. Not while the limiter says that the collector has had enough.
+  constexpr uint64_t kMinOverrunBytes = uint64_t{4} << 20;
+  const uint64_t goal = goal_.load(std::memory_order_relaxed);
+  const uint64_t live = HeapStats::Get(heap_.stats().live);
+  if (goal != kNoGoal && live > goal + std::max(goal / 4, kMinOverrunBytes) &&
+      phase_.Get() == Phase::kMark) {
+    WaitShortly();
+  }
+}
+
+void Collector::Revise() {
+  if (!lock_.TryAcquire()) return;  // somebody else does it
+  if (phase_.Get() == Phase::kMark) {
+    assists_.SetRatio(pacer_.Revise(Progress(), MemoryReading{}));
+    const int64_t now = MonotonicNanos();
+    if (limiter_.NeedUpdate(now)) UpdateLimiterLocked(now);
+  }
+  lock_.Release();
+}
+
+void Collector::CollectNow() {
+  uint32_t target;
+  {
+    RuntimeScope scope;
+    LockHolder hold(lock_);
+    // A cycle that has started may have scanned what the caller dropped only afterwards: take the
+    // next one.
+    target = started_.load(std::memory_order_relaxed) + 1;
+    forced_ = true;
+    Request(target);
+  }
+  if (!EnsureDriver()) {
+    RawLine().Str("tarn: cannot start the collector's thread; no collection").WriteTo();
+    return;
+  }
+  WaitFor(target);
+  RuntimeScope scope;
+  SweepAll(heap_);
+  Handshake(
+      [](Mutator& m, void*) {
+        if (m.cache != nullptr) m.cache->SweepOwned();
+      },
+      nullptr);
+}
+
+int Collector::SetGcPercent(int percent) {
+  RuntimeScope scope;
+  LockHolder hold(lock_);
+  const int old = pacer_.SetGcPercent(percent);
+  pacer_.Commit(!AnyUnswept(heap_), HeapStats::Get(heap_.stats().live));
+  PublishTriggerLocked();
+  if (phase_.Get() == Phase::kMark) assists_.SetRatio(pacer_.Revise(Progress(), MemoryReading{}));
+  return old;
+}
+
+CycleTotals Collector::totals() {
+  RuntimeScope scope;
+  LockHolder hold(lock_);
+  return totals_;
+}
+
+double Collector::GcCpuFraction() {
+  RuntimeScope scope;
+  LockHolder hold(lock_);
+  const auto elapsed = static_cast<double>(MonotonicNanos() - init_nanos_) * options_.procs;
+  return elapsed <= 0 ? 0 : std::min(1.0, static_cast<double>(totals_.gc_cpu) / elapsed);
+}
+
+void Collector::PrepareFork() {
+  RunBlocked([&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { cycle_lock_.Acquire(); });
+}
+
+void Collector::ParentAfterFork() { cycle_lock_.Release(); }
+
+void Collector::ChildAfterFork() {
+  driver_.store(kNoDriver, std::memory_order_relaxed);  // relaxed: the child has one thread
+  workers_.ForgetThreads();
+  cycle_lock_.Release();
+}
+
+}  // namespace tarn::rt

@@ -1,0 +1,104 @@
+#include "gc/collect/handshakes.h"
+
+#include "gc/collect/mutator_gc.h"
+#include "gc/collect/shade.h"
+#include "runtime/base/clock.h"
+#include "runtime/heap/thread_cache.h"
+#include "runtime/thread/handshake.h"
+
+namespace tarn::rt {
+namespace {
+
+using StepFn = void (*)(Mutator&, Round&);
+
+// Runs `step` and notes how long it kept the thread.
+template <StepFn step>
+void Timed(Mutator& m, void* arg) {
+  if (m.cache == nullptr) return;
+  Round& round = *static_cast<Round*>(arg);
+  const int64_t start = MonotonicNanos();
+  step(m, round);
+  const int64_t took = MonotonicNanos() - start;
+  int64_t longest = round.longest.load(std::memory_order_relaxed);
+  while (took > longest &&
+         !round.longest.compare_exchange_weak(longest, took, std::memory_order_relaxed)) {
+  }
+}
+
+void H0(Mutator& m, Round&) {
+  m.cache->SweepOwned();
+  m.cache->SetBlack(0);
+  m.cache->FlushLive();
+}
+
+void H1(Mutator& m, Round& round) {
+  internal::MutatorBlock& block = *m.block();
+  // relaxed: the thread's own fields, in its own handshake.
+  block.barrier_on.store(1, std::memory_order_relaxed);
+  Shade(round.heap, *m.gc, block.hazard_value.load(std::memory_order_relaxed));
+}
+
+// An old hazard may point to freed memory: the slot is read only where the collector itself would
+// read it, in a scanned span that is in use, or in a root cell.
+void H1b(Mutator& m, Round& round) {
+  const uintptr_t slot = m.block()->hazard_slot.load(std::memory_order_relaxed);
+  if (slot % sizeof(uintptr_t) != 0) return;
+  internal::WordCodec codec;
+  if (round.heap.cage().Contains(slot)) {
+    const PageEntry e = round.heap.cage().Entry(round.heap.cage().PageOf(slot));
+    if (!e.in_use() || e.noscan()) return;
+    codec = round.layouts.Get(round.heap.classes().Info(e.span_class()).layout).codec;
+  } else if (!round.roots.cells().Contains(slot)) {
+    return;
+  }
+  // relaxed: either value of a racing store is shaded by somebody.
+  const uintptr_t word = __atomic_load_n(reinterpret_cast<uintptr_t*>(slot), __ATOMIC_RELAXED);
+  Shade(round.heap, *m.gc, codec.Decode(word));
+}
+
+void ScanAndMarkRuns(Mutator& m, Round& round) {
+  m.cache->FlushLive();
+  round.run_bytes.fetch_add(m.cache->MarkRuns(), std::memory_order_relaxed);
+  round.stack_bytes.fetch_add(round.roots.ScanThread(m), std::memory_order_relaxed);
+}
+
+void H2(Mutator& m, Round& round) {
+  ScanAndMarkRuns(m, round);
+  m.cache->SetBlack(round.heap.sweepgen());
+}
+
+void F(Mutator& m, Round& round) {
+  if (m.gc->shaded) round.shaded.store(1, std::memory_order_relaxed);
+  m.gc->shaded = false;
+  m.gc->sink.Flush();
+}
+
+void H3(Mutator& m, Round&) {
+  // relaxed: the thread's own field, in its own handshake.
+  m.block()->barrier_on.store(0, std::memory_order_relaxed);
+  m.cache->FlushLive();
+}
+
+void StopForMarking(Mutator& m, Round& round) {
+  m.cache->SweepOwned();
+  m.cache->SetBlack(0);
+  ScanAndMarkRuns(m, round);
+}
+
+void StopForRescan(Mutator& m, Round& round) {
+  round.stack_bytes.fetch_add(round.roots.ScanThread(m), std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void RunH0(Round& round) { Handshake(&Timed<&H0>, &round); }
+void RunH1(Round& round) { Handshake(&Timed<&H1>, &round); }
+void RunH1b(Round& round) { Handshake(&Timed<&H1b>, &round); }
+void RunH2(Round& round) { Handshake(&Timed<&H2>, &round); }
+void RunF(Round& round) { Handshake(&Timed<&F>, &round); }
+void RunH3(Round& round) { Handshake(&Timed<&H3>, &round); }
+
+void OnStopForMarking(Mutator& m, void* round) { Timed<&StopForMarking>(m, round); }
+void OnStopForRescan(Mutator& m, void* round) { Timed<&StopForRescan>(m, round); }
+
+}  // namespace tarn::rt

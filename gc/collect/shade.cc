@@ -1,0 +1,18 @@
+#include "gc/collect/shade.h"
+
+#include "gc/collect/object_ref.h"
+
+namespace tarn::rt {
+
+void Shade(const Heap& heap, MutatorGc& gc, uintptr_t p) {
+  const ObjectRef r = FindObject(heap, p);
+  if (!r) return;
+  const std::atomic<uint64_t>& word =
+      heap.cage().Bits(Heap::MarkTable(heap.sweepgen()), r.first_page)[r.index / 64];
+  // relaxed: a set bit stays set during the cycle, and whoever set it scans the object.
+  if ((word.load(std::memory_order_relaxed) >> (r.index % 64)) & 1) return;
+  gc.sink.Push(r.base);
+  gc.shaded = true;
+}
+
+}  // namespace tarn::rt
