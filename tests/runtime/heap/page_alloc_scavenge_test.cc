@@ -140,6 +140,24 @@ TEST_F(ScavengeTest, BackgroundRequestsWaitForTheNextGeneration) {
   EXPECT_EQ(Scavenge(kAllPages, ScavengeMode::kBackground), kP);
 }
 
+// The background cursor stands below pages freed in this generation; when a background request has
+// taken what is below it, those above must not be forgotten.
+TEST_F(ScavengeTest, PagesFreedAboveTheBackgroundCursorAreNotForgotten) {
+  PageAllocPeer::Build(alloc_, {kBase}, {{kBase, 0, kP}}, {});
+  alloc_.Free(PageOf(kBase, 0), 100);
+  alloc_.scavenge_index().NextGeneration();
+  alloc_.Free(PageOf(kBase, 300), 10);
+  alloc_.scavenge_index().NextGeneration();
+  PageAllocPeer::SetMinRelease(alloc_, 1);
+  ASSERT_EQ(alloc_.Alloc(100).page, PageOf(kBase, 0));
+  alloc_.Free(PageOf(kBase, 0), 100);
+  EXPECT_EQ(Scavenge(5, ScavengeMode::kBackground), 5u);
+  alloc_.Free(PageOf(kBase, 400), 10);
+  EXPECT_EQ(Scavenge(kAllPages, ScavengeMode::kBackground), 115u);
+  EXPECT_EQ(alloc_.ScavengedFreePages(), 120u);
+  EXPECT_EQ(Scavenge(kAllPages), 0u);
+}
+
 TEST_F(ScavengeTest, AHugePageIsReleasedWhole) {
   alloc_.SetHugePageBytes(size_t{2} << 20);
   PageAllocPeer::Build(alloc_, {kBase}, {}, {});
