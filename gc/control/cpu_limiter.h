@@ -6,9 +6,11 @@
 // every kUpdateNanos with what was added to its pools since, and publishes limiting().
 // I1 0 <= fill() <= capacity().
 // I2 limiting() is set when the bucket becomes full, cleared when it is no longer.
-// I3 As long as the driver lets nobody assist while limiting() and background marking stays below the
-//    share, the collector's part of any interval is at most the share of its non-idle CPU time, plus
-//    capacity() / 2, plus what was used between an update and the previous one.
+// I3 The collector's part of any interval is at most the share of its non-idle CPU time, plus half of
+//    capacity(), plus half of what overflow() grew by. Overflow is what the collector goes on to use
+//    after the bucket is full: assists until the next update, background workers always. It is not
+//    made up for later: at a share of 50 %, a program that assists whenever it may, on updates every
+//    kUpdateNanos, ends at 62.5 %.
 // Background workers go on while limiting(): a share below their quarter only stops all assists.
 // A share of 50 % is Go's; 100 % never limits.
 // Locking: the owner's. Cost: a few integer operations per update.
