@@ -88,13 +88,16 @@ class ThreadRegistry {
   void Link(Mutator& m) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void Unlink(Mutator& m) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void LockUnstopped() ABSL_EXCLUSIVE_LOCK_FUNCTION(lock_);
-  absl::Status SetUpProcessLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  absl::Status SetUpProcess() ABSL_LOCKS_EXCLUDED(set_up_lock_);
+  bool LinkCurrent(internal::MutatorBlock& block, StackBounds stack, const ThreadOptions& options)
+      ABSL_LOCKS_EXCLUDED(lock_);
 
   Lock lock_;
   Mutator* head_ ABSL_GUARDED_BY(lock_) = nullptr;
   Mutator* free_ ABSL_GUARDED_BY(lock_) = nullptr;
-  bool is_process_set_up_ ABSL_GUARDED_BY(lock_) = false;
   ThreadHooks hooks_ ABSL_GUARDED_BY(lock_) = {nullptr, nullptr};
+  Lock set_up_lock_;  // a leaf, except for the lock of the signal's handler
+  bool is_process_set_up_ ABSL_GUARDED_BY(set_up_lock_) = false;
   std::atomic<size_t> count_{0};  // written under lock_; relaxed: a statistic
 };
 
