@@ -18,9 +18,9 @@ namespace {
 
 // A round this old has threads that wait for a CPU.
 constexpr int64_t kLateRoundNanos = 1'000'000;
-// Naps double, so that a thread sleeps at most as long again as the round has lasted, and even hundreds
-// of napping threads cost the pending ones little. Together they are about what a thread waits for a CPU
-// anyway when there are ten times as many threads as CPUs.
+// Naps double, so that a thread sleeps at most as long again as the round has lasted, and even
+// hundreds of napping threads cost the pending ones little. Together they are about what a thread
+// waits for a CPU anyway when there are ten times as many threads as CPUs.
 constexpr int64_t kFirstNapNanos = 1'000'000;
 constexpr int64_t kLastNapNanos = 32'000'000;
 

@@ -2,16 +2,14 @@
 // Not here: the state word of a thread (mutator.h); asking all of them (handshake.h).
 // I1 A thread is in the list exactly while its t_block.mutator is set and its state is not kGone.
 // I2 Handshakes are requested under the lock, and the attached and detaching hooks run under it: a
-// thread
-//    is in a round's list, or its `attached` hook runs after the round's asker took the lock and
-//    sees what the asker wrote before. No handshake function runs for a thread after its
+//    thread is in a round's list, or its `attached` hook runs after the round's asker took the lock
+//    and sees what the asker wrote before. No handshake function runs for a thread after its
 //    `detaching` hook.
 // I3 After detach the thread's block is as it was before attach, so it may attach again.
 // I4 A thread that ends detaches by itself, after its thread_local destructors; those of pthread
-// keys
-//    may attach it again, and it detaches again.
+//    keys may attach it again, and it detaches again.
 // Locking: one rt::Lock, taken before any lock that the hooks take. Never held while a handshake
-// function runs or a thread waits.
+// function runs, a thread waits, or malloc is called (a stopped thread may be inside malloc).
 // Cost: attach a few microseconds (stack bounds, one pthread key); records come from mmap.
 #ifndef TARN_RUNTIME_THREAD_THREAD_REGISTRY_H_
 #define TARN_RUNTIME_THREAD_THREAD_REGISTRY_H_
