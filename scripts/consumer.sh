@@ -26,7 +26,7 @@ try_prefix() {
   "$work/$1-pc"
 }
 
-build release
+build release tarn
 rm -rf "$work"
 step "installing to a scratch prefix"
 quietly "$tarn_root/build/consumer-install.log" \

@@ -41,7 +41,7 @@ tarn_launcher() {
   fi
 }
 
-# configure PRESET; build PRESET: into build/PRESET.
+# configure PRESET; build PRESET [TARGET...]: into build/PRESET.
 configure() {
   step "configuring build/$1"
   (cd "$tarn_root" && quietly "build/$1-configure.log" cmake --preset "$1" \
@@ -49,7 +49,9 @@ configure() {
     -DCMAKE_CXX_COMPILER_LAUNCHER="$(tarn_launcher)") || exit 1
 }
 build() {
-  configure "$1"
-  step "building build/$1 with $(tarn_jobs) jobs (minutes the first time)"
-  cmake --build "$tarn_root/build/$1" --parallel "$(tarn_jobs)" </dev/null
+  local preset=$1
+  shift
+  configure "$preset"
+  step "building build/$preset with $(tarn_jobs) jobs (minutes the first time)"
+  cmake --build "$tarn_root/build/$preset" --parallel "$(tarn_jobs)" --target "${@:-all}" </dev/null
 }

@@ -1,8 +1,9 @@
 // How long a round of handshakes takes: the asker's wait, with N threads that spin on however many
 // CPUs the process may use, with and without the threads giving up their slice after they have
-// answered. Usage: handshake [--smoke] [--cpus=N] [--rounds=N] Prints one line per case: threads,
-// policy, rounds, median, 90th, 99th percentile and maximum in microseconds. Rounds are 5 ms apart,
-// so that the threads are spread over the run queues again.
+// answered.
+// Usage: handshake [--smoke] [--cpus=N] [--rounds=N]
+// Prints one line per case: threads, policy, rounds, median, 90th, 99th percentile and maximum in
+// microseconds. Rounds are 5 ms apart, so that the threads are spread over the run queues again.
 #include "runtime/thread/handshake.h"
 
 #include <sched.h>

@@ -93,6 +93,7 @@ class Expander {
   Node* Quasiquote(Value form, Value scope);
   Node* QuasiTemplate(Value t, int depth, Value scope);
   Node* QuasiList(Value t, int depth, Value scope);
+  Node* QuasiRun(ValueList* run, Node* tail);
 
   // library.cc
   Node* Import(Value form, Value scope);

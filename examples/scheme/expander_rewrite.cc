@@ -25,7 +25,8 @@ Node* Expander::DefineValues(Value form, Value scope) {
 Value Expander::RewriteRecordType(Value form, Value) {
   CheckLength(form, 4, -1);
   const Value define = SystemId("define"), lambda = SystemId("lambda"), quote = SystemId("quote");
-  const Value name_form = Car(Cdr(form)), constructor = Car(Cdr(Cdr(form)));
+  const Value name_form = Car(Cdr(form));
+  Value constructor = Car(Cdr(Cdr(form)));
   const Value predicate = Car(Cdr(Cdr(Cdr(form)))), specs = Cdr(Cdr(Cdr(Cdr(form))));
   const Value name = name_form.IsPair() ? Car(name_form) : name_form;
   CheckIdentifier(name, form);
@@ -44,6 +45,9 @@ Value Expander::RewriteRecordType(Value form, Value) {
   std::string_view text = BaseSymbol(name).As<Symbol>()->Name();
   if (text.size() > 2 && text.front() == '<' && text.back() == '>') {
     text = text.substr(1, text.size() - 2);
+  }
+  if (constructor == kTrue) {  // the default name
+    constructor = Sym("make-" + std::string(text));
   }
   ValueList* out = ValueList::New();
   out->Add(List({define, name,

@@ -1,30 +1,47 @@
-// The only door between the interpreter and the tarn heap: the value codec and the names used
-// elsewhere. Not here: what the objects look like (objects.h). I1 Every Scheme object, symbol table
-// and compile-time structure lives on the tarn heap; C++ containers
+// The only door between the interpreter and the tarn heap: the value codec, the two kinds of members that
+// heap objects have, and the names used elsewhere.
+// Not here: what the objects look like (objects.h).
+// I1 Every Scheme object, symbol table and compile-time structure lives on the tarn heap; C++ containers
 //    never hold the only reference to a heap object.
 // I2 Raw pointers and Values are kept in locals and arguments only; the native stack is scanned
-//    conservatively. Members of heap objects are tarn::gc_ptr or Slot.
+//    conservatively. Members of heap objects are gc_ptr or Slot (value.h).
+// I3 Both have the same codec, so that every object has an exact layout.
 // Locking: none; the interpreter is one cooperative thread.
 #ifndef EXAMPLES_SCHEME_HEAP_H_
 #define EXAMPLES_SCHEME_HEAP_H_
 
-#ifdef SCHEME_HEAP_STUB
-#include "examples/scheme/heap_stub.h"
-#else
 #include <tarn/tarn.h>
-#endif
+
+#include <cstdint>
 
 namespace scheme {
 
-using tarn::gc_ptr;
 using tarn::gc_tail;
 using tarn::make_gc;
 using tarn::make_gc_tail;
 
-// Words whose bits 0 and 2 are clear hold pointers: tag 000 is an object with a header, 010 a pair
-// (an interior pointer, two bytes into it). See value.h.
-using ValueCodec = tarn::low_bit_codec<5, 0>;
+// Even words are references: to an object that starts with a header (low bits 000), or two bytes into a pair
+// (010). Constants and characters are even too (100, 110), but decode to addresses far below any heap; for
+// tarn they are pointers to nowhere. See value.h.
+using ValueCodec = tarn::low_bit_codec<1, 0>;
 using ValueWord = tarn::gc_word<ValueCodec>;
+
+// A typed reference in a member of a heap object. tarn::gc_ptr would do; but an object with members of two
+// codecs is scanned conservatively.
+template <class T>
+struct gc_ptr {
+  ValueWord word;
+
+  T* get() const { return reinterpret_cast<T*>(word.load()); }
+  operator T*() const { return get(); }
+  T* operator->() const { return get(); }
+  gc_ptr& operator=(T* p) {
+    word.store(reinterpret_cast<uintptr_t>(p));
+    return *this;
+  }
+  // Only while no other reference to the object exists (right after its allocation).
+  void Init(T* p) { word.init(reinterpret_cast<uintptr_t>(p)); }
+};
 
 }  // namespace scheme
 

@@ -98,7 +98,8 @@ std::string UncaughtMessage(Value v, const std::string& where) {
   } else {
     text = "uncaught exception: " + WriteToString(v);
   }
-  return (place.empty() ? "" : place + ": ") + "error: " + text;
+  if (!place.empty()) place += ": ";
+  return place + "error: " + text;
 }
 
 bool Evaluate(Closure* thunk, Value* result, int* exit_code) {

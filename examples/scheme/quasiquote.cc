@@ -11,6 +11,15 @@ bool IsUnary(Value t, Value scope, Known k) {
   return t.IsPair() && IsKeyword(Car(t), scope, k) && Cdr(t).IsPair() && Cdr(Cdr(t)).IsNull();
 }
 
+// Items in one call that makes a list.
+constexpr size_t kLongestRun = 200;
+
+Value ListToVector(Value list) {
+  Vector* v = NewVector(static_cast<size_t>(ListLength(list)), kFalse);
+  for (size_t i = 0; list.IsPair(); list = Cdr(list)) v->items()[i++].Set(Car(list));
+  return Value::Of(v);
+}
+
 bool IsConst(const Node* n) { return n->kind() == NodeKind::kConst; }
 
 }  // namespace
@@ -27,7 +36,7 @@ Node* Expander::QuasiTemplate(Value t, int depth, Value scope) {
     Value list = kNull;
     for (size_t i = vec->length; i > 0; i--) list = Cons(vec->items()[i - 1], list);
     Node* n = QuasiList(list, depth, scope);
-    if (IsConst(n)) return Const(StripSyntax(t));
+    if (IsConst(n) && ListLength(n->datum) >= 0) return Const(ListToVector(n->datum));
     ValueList* args = ValueList::New();
     args->Add(Value::Of(n));
     return SystemCall("list->vector", args);
@@ -52,36 +61,61 @@ Node* Expander::QuasiList(Value t, int depth, Value scope) {
     const int inner = IsKeyword(Car(t), scope, Known::kQuasiquote) ? depth + 1 : depth - 1;
     Node* rest = QuasiTemplate(Cdr(t), inner, scope);
     ValueList* args = ValueList::New();
-    args->Add(Value::Of(Const(BaseSymbol(Car(t)))));
+    const Value keyword = BaseSymbol(Car(t));
+    args->Add(Value::Of(Const(keyword)));
     args->Add(Value::Of(rest));
-    tail = IsConst(rest) ? Const(StripSyntax(t)) : MakePrim("cons", args);
+    tail = IsConst(rest) ? Const(Cons(keyword, rest->datum)) : MakePrim("cons", args);
   } else {
     tail = QuasiTemplate(t, depth, scope);
   }
+  // Items in front of the tail, last first; a run of them becomes one call, so that long templates do not
+  // nest deeply.
+  ValueList* run = ValueList::New();
+  auto flush = [&] {
+    if (run->empty()) return;
+    tail = QuasiRun(run, tail);
+    run = ValueList::New();
+  };
   while (!spine->empty()) {
     const Value item = Car(spine->Pop());
-    ValueList* args = ValueList::New();
     if (depth == 1 && IsUnary(item, scope, Known::kUnquoteSplicing)) {
+      flush();
       Node* list = Expand(Car(Cdr(item)), scope);
       if (IsConst(tail) && tail->datum.Get().IsNull()) {
         tail = list;
         continue;
       }
+      ValueList* args = ValueList::New();
       args->Add(Value::Of(list));
       args->Add(Value::Of(tail));
       tail = SystemCall("append", args);
       continue;
     }
     Node* head = QuasiTemplate(item, depth, scope);
-    if (IsConst(head) && IsConst(tail)) {
+    if (run->empty() && IsConst(head) && IsConst(tail)) {
       tail = Const(Cons(head->datum, tail->datum));
       continue;
     }
-    args->Add(Value::Of(head));
-    args->Add(Value::Of(tail));
-    tail = MakePrim("cons", args);
+    run->Add(Value::Of(head));
+    if (run->size() == kLongestRun) flush();
   }
+  flush();
   return tail;
+}
+
+// (cons* item ... tail) for items given last first. A full run has its list made before the tail, so that
+// the stack does not hold the items of all runs at once.
+Node* Expander::QuasiRun(ValueList* run, Node* tail) {
+  ValueList* args = ValueList::New();
+  for (size_t i = run->size(); i > 0; i--) args->Add((*run)[i - 1]);
+  if (run->size() == kLongestRun) {
+    ValueList* parts = ValueList::New();
+    parts->Add(Value::Of(SystemCall("list", args)));
+    parts->Add(Value::Of(tail));
+    return SystemCall("append", parts);
+  }
+  args->Add(Value::Of(tail));
+  return run->size() == 1 ? MakePrim("cons", args) : SystemCall("cons*", args);
 }
 
 }  // namespace scheme

@@ -6,6 +6,7 @@
 
 #include "examples/scheme/builtins.h"
 #include "examples/scheme/reader.h"
+#include "examples/scheme/vm.h"
 
 namespace scheme {
 
@@ -47,6 +48,7 @@ void ReadAllForms(const std::string& path, IdentityMap* lines, ValueList* out) {
 }
 
 Closure* CompileTop(Value form, const SourceInfo& source, Environment* env) {
+  g_vm.roots.who = kFalse;  // errors of the compiler name no builtin
   Lambda* top = Expander(source, env).ExpandTop(form);
   Analyze(top);
   return GenerateThunk(top, {source.file, source.library});

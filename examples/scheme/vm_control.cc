@@ -45,17 +45,15 @@ void Vm::ArityError(Value f, size_t n) {
     if (code->IsCase()) {
       expected = "one of several numbers";
     } else {
-      expected = (code->HasRest() ? "at least " : "") + std::to_string(code->required);
+      if (code->HasRest()) expected = "at least ";
+      expected += std::to_string(code->required);
     }
   } else {
     auto* b = f.As<Builtin>();
     name = Value::Of(b->name.get());
-    expected = std::to_string(b->min_args);
-    if (b->max_args < 0) {
-      expected = "at least " + expected;
-    } else if (b->max_args != b->min_args) {
-      expected += " to " + std::to_string(b->max_args);
-    }
+    if (b->max_args < 0) expected = "at least ";
+    expected += std::to_string(b->min_args);
+    if (b->max_args > b->min_args) expected += " to " + std::to_string(b->max_args);
   }
   roots.who = name;
   Error("wrong number of arguments: expected " + expected + ", got " + std::to_string(n));

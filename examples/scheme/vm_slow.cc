@@ -42,7 +42,7 @@ Value SlowSub(Value a, Value b) {
 
 Value SlowMul(Value a, Value b) {
   double x, y;
-  // An exact zero makes an exact product in number.cc; leave the decision to it.
+  // An exact zero makes an exact product in number_tower.cc; leave the decision to it.
   if (a != Value::Fixnum(0) && b != Value::Fixnum(0) && AsDoubles(a, b, &x, &y)) {
     return MakeFlonum(x * y);
   }

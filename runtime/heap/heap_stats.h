@@ -1,7 +1,7 @@
 // HeapStats: the byte ledger. Every byte of the heap's address space is in one of four columns, and
 // the sums are checked by tests and by Verify():
 //   L1 mapped == in_use + free + released    (pages; "free" is derived: mapped - in_use - released)
-//   L2 live   >= marked by the last cycle    (grows only by runs and large objects between cycles)
+//   L2 live == marked by the last cycle + growth of allocated_bytes since (all threads flushed)
 //   L3 allocated_bytes - freed_bytes == bytes of all allocation bits that are set
 // All counters are relaxed atomics: each is exact on its own; readers that need a consistent set
 // stop the world first (ReadMemStats).

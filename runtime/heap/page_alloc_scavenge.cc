@@ -19,9 +19,13 @@ size_t PageAlloc::ScavengeChunk(ScavengeIndex::Position at, size_t npages, Relea
   PageBits::Range range;
   if (levels_[kLeaf][at.chunk].max() >= min_release_) {
     range = bits.FindScavengeCandidate(at.page, min_release_, npages, huge_pages_);
+    // Pages above at.page may have been freed since the cursor was set.
+    if (range.npages == 0) {
+      range = bits.FindScavengeCandidate(kChunkPages - 1, min_release_, npages, huge_pages_);
+    }
   }
   if (range.npages == 0) {
-    index_.SetEmpty(at.chunk);
+    index_.SetEmpty(at.chunk);  // keeps I6
     return 0;
   }
   const size_t page = at.chunk * kChunkPages + range.page;

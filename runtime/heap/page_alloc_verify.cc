@@ -22,6 +22,7 @@ void PageAlloc::Verify() const {
   TARN_CHECK(free == free_pages_);                 // I4
   TARN_CHECK(scavenged == scavenged_free_pages_);  // I4, with I3
   TARN_CHECK(held == held_pages_);                 // I5
+  index_.VerifyCursor(max_chunks_);
   for (unsigned level = 0; level < kLevels; ++level) VerifyLevel(level);
   TARN_CHECK(search_ == kNone || ranges_.Contains(search_ / kChunkPages));  // I2
   TARN_CHECK(search_ != kNone || free == 0);                                // I2
@@ -39,6 +40,9 @@ size_t PageAlloc::VerifyChunk(size_t chunk) const {
              chunk * kChunkPages + lowest.page >= search_);  // I2
   TARN_CHECK(levels_[kLeaf][chunk] == bits.Summarize());     // I1
   index_.VerifyChunk(chunk, used, held_pages_);
+  const bool is_listed = (index_.record(chunk).flags & ScavengeRecord::kHasFree) != 0;
+  TARN_CHECK(is_listed ||
+             bits.FindScavengeCandidate(kChunkPages - 1, min_release_, 0, 0).npages == 0);  // I6
   return kChunkPages - used;
 }
 

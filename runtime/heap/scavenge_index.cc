@@ -150,4 +150,9 @@ void ScavengeIndex::VerifyChunk(size_t chunk, size_t used, size_t held) const {
              (listed != 0));  // I2
 }
 
+void ScavengeIndex::VerifyCursor(size_t max_chunks) const {
+  const size_t top = ListedBelow(max_chunks);
+  TARN_CHECK(top == kNoChunk || top * kChunkPages < forced_cursor_);  // I3
+}
+
 }  // namespace tarn::rt

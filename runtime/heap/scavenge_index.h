@@ -5,9 +5,7 @@
 // I1 inuse <= 512; a chunk with inuse == 512 has no free memory and is not listed.
 // I2 A chunk is listed (its bit in listed_ set) exactly if its record has kHasFree; a group bit in
 //    groups_ is set exactly if one of the group's 64 chunks is listed.
-// I3 Pages freed since the forced cursor was last moved down lie at or below it; those freed since
-// the last
-//    generation lie at or below free_top_.
+// I3 No listed chunk lies above the forced cursor. Pages freed in this generation lie below free_top_.
 // Locking: external (the heap lock), the search too. The alternative, a search without the lock
 // over atomic records with cursors that a free marks, misses frees between the searcher and its
 // cursor; listing chunks in a two-level bitmap makes the search short enough not to need it. Cost:
@@ -83,6 +81,8 @@ class ScavengeIndex {
   // Checks the chunk's record; `used` is the number of its pages in use, of which the scavenger may
   // hold up to `held` that the record does not count.
   void VerifyChunk(size_t chunk, size_t used, size_t held) const;
+  // Checks I3 among chunks [0, max_chunks).
+  void VerifyCursor(size_t max_chunks) const;
 
  private:
   friend struct ScavengeIndexPeer;

@@ -1,7 +1,9 @@
 // What tarn needs from the operating system about threads: ids, directed signals, stack bounds,
-// names, and threads of its own. Not here: which threads use the heap
-// (runtime/thread/thread_registry.h). Every call preserves errno unless it says otherwise.
-// "Signal-safe" calls may be used in a handler.
+// names, and threads of its own.
+// Not here: which threads use the heap (runtime/thread/thread_registry.h).
+// I1 Every call preserves errno unless it says otherwise.
+// I2 "Signal-safe" calls may be used in a handler.
+// Locking: none.
 #ifndef TARN_RUNTIME_OS_OS_THREAD_LINUX_H_
 #define TARN_RUNTIME_OS_OS_THREAD_LINUX_H_
 

@@ -9,6 +9,7 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/base/futex.h"
+#include "runtime/thread/fork_gate.h"
 #include "runtime/thread/handshake_impl.h"
 #include "runtime/thread/round.h"
 
@@ -17,15 +18,19 @@ namespace {
 
 // A round this old has threads that wait for a CPU.
 constexpr int64_t kLateRoundNanos = 1'000'000;
-constexpr int64_t kSliceNapNanos = 200'000;
-constexpr int kMaxNaps = 5;
+// Naps double, so that a thread sleeps at most as long again as the round has lasted, and even
+// hundreds of napping threads cost the pending ones little. Together they are about what a thread
+// waits for a CPU anyway when there are ten times as many threads as CPUs.
+constexpr int64_t kFirstNapNanos = 1'000'000;
+constexpr int64_t kLastNapNanos = 32'000'000;
 
-// Lets the threads that have not yet answered run. Yielding is not enough: the scheduler would
-// choose among the threads that ran least, and those that yielded just now are among them.
+// Lets the threads that have not yet answered run, until they have. Yielding is not enough: the
+// scheduler chooses the threads that ran least, and those that have just yielded are among them.
+// With a CPU for each running thread nobody comes here: all answer at once.
 void GiveUpSlice() {
   const int saved = errno;
-  const timespec nap{0, kSliceNapNanos};
-  for (int i = 0; i < kMaxNaps; ++i) {
+  for (int64_t nanos = kFirstNapNanos; nanos <= kLastNapNanos; nanos *= 2) {
+    const timespec nap{0, nanos};
     nanosleep(&nap, nullptr);
     // relaxed: a stale count costs one nap.
     if (round.remaining.load(std::memory_order_relaxed) == 0) break;
@@ -131,20 +136,37 @@ void HandshakeImpl::WaitUntilResumed() {
   if ((epoch & 1) != 0) Park(epoch);
 }
 
+namespace {
+
+// Becomes blocked, answering first what is pending. In the runtime.
+void EnterState(Mutator& m, uintptr_t sp, const uintptr_t* registers) {
+  for (;;) {
+    HandshakeImpl::SaveContext(m, sp, registers);
+    if (HandshakeImpl::TryEnterBlocked(m)) return;
+    if (HandshakeImpl::IsPending(m)) HandshakeImpl::Answer(m, sp, registers);
+  }
+}
+
+}  // namespace
+
 Mutator* EnterBlocked(uintptr_t sp, const uintptr_t* registers) {
   Mutator* m = Mutator::Current();
   if (m == nullptr || HandshakeImpl::BlockedDepth(*m)++ != 0) return m;
   RuntimeScope::Enter();  // left in LeaveBlocked: a handler finds nothing to do meanwhile
-  for (;;) {
-    HandshakeImpl::SaveContext(*m, sp, registers);
-    if (HandshakeImpl::TryEnterBlocked(*m)) return m;
-    if (HandshakeImpl::IsPending(*m)) HandshakeImpl::Answer(*m, sp, registers);
-  }
+  EnterState(*m, sp, registers);
+  return m;
 }
 
 void LeaveBlocked(Mutator* m) {
   if (m == nullptr || --HandshakeImpl::BlockedDepth(*m) != 0) return;
   HandshakeImpl::LeaveBlocked(*m);
+  while (IsForkGateClosed()) [[unlikely]] {
+      // keeps I1 of fork_gate.h: back into the scope, with the same context, which is still valid.
+      const SavedContext context = m->context();
+      EnterState(*m, context.sp, context.registers);
+      WaitForForkGate();
+      HandshakeImpl::LeaveBlocked(*m);
+    }
   RuntimeScope::Exit();
 }
 

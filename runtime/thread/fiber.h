@@ -1,9 +1,11 @@
 // Fiber stacks: stacks besides the native one that a thread switches to by itself (coroutines).
 // Not here: switching; the program does that. Fibers that move between threads: a fiber stays with
-// the thread that registered it. I1 Every stack of the thread but the one it runs on has a saved
-// stack pointer at or below all it holds. I2 From the moment where it is saved until the other
-// stack runs, handshakes are deferred. Cost: registering is a list operation; a switch adds a few
-// stores.
+// the thread that registered it.
+// I1 Every stack of the thread but the one it runs on has a saved stack pointer at or below all it
+//    holds.
+// I2 From the moment where it is saved until the other stack runs, handshakes are deferred.
+// Locking: none; the fibers of a thread are its own, and are read in its handshakes.
+// Cost: registering is a list operation; a switch adds a few stores.
 #ifndef TARN_RUNTIME_THREAD_FIBER_H_
 #define TARN_RUNTIME_THREAD_FIBER_H_
 

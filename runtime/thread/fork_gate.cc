@@ -26,11 +26,17 @@ void OpenForkGate() {
   FutexWake(g_runtime_gate, 1 << 30);
 }
 
+bool IsForkGateClosed() {
+  // relaxed: the gate closes during a stop, whose end the caller has seen.
+  return g_runtime_gate.load(std::memory_order_relaxed) != 0 && !t_closed_gate;
+}
+
+void WaitForForkGate() { FutexWait(g_runtime_gate, 1); }
+
 void RuntimeScope::WaitAtGate() {
-  if (t_closed_gate) return;
-  while (g_runtime_gate.load(std::memory_order_relaxed) != 0) {  // relaxed: see OpenForkGate
+  while (IsForkGateClosed()) {
     Exit();
-    FutexWait(g_runtime_gate, 1);
+    WaitForForkGate();
     std::atomic<uint32_t>& depth = internal::t_block.in_runtime;
     depth.store(1, std::memory_order_relaxed);            // relaxed: own thread and its handlers
     std::atomic_signal_fence(std::memory_order_seq_cst);  // against the handler on this thread

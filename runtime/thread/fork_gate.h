@@ -4,7 +4,8 @@
 // fork() takes.
 // Not here: the list of threads (thread_registry.h), the collector's own threads
 // (gc/collect/cycle.h).
-// I1 While the gate is closed, no thread but the closer has in_runtime > 0.
+// I1 While the gate is closed, no thread but the closer runs inside the runtime: the others are
+//    outside, or blocked inside it (RunBlocked), and cannot leave the blocked scope.
 // Cost: one load per outermost RuntimeScope; a stop of the world per fork.
 #ifndef TARN_RUNTIME_THREAD_FORK_GATE_H_
 #define TARN_RUNTIME_THREAD_FORK_GATE_H_
@@ -15,6 +16,9 @@ namespace tarn::rt {
 void CloseForkGate();
 // In the parent and in the child.
 void OpenForkGate();
+// False for the closer. Stale only for a thread that the closing stop has not yet resumed.
+bool IsForkGateClosed();
+void WaitForForkGate();
 
 }  // namespace tarn::rt
 

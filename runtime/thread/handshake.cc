@@ -177,6 +177,7 @@ void HandshakeImpl::WaitForAnswers() {
   int64_t patience = round.needs_resend ? 1'000'000 : kFirstLookNanos;
   bool has_warned = false;
   for (;;) {
+    // acquire: pairs with the release in Answer(), as above.
     const uint32_t left = round.remaining.load(std::memory_order_acquire);
     if (left == 0) return;
     const int64_t before = MonotonicNanos();

@@ -1,17 +1,16 @@
 // Handshake: runs a small function once for every attached thread, at a point where that thread may
-// be interrupted, while the others go on. Not here: which signal and how it is chained
-// (handshake_signal.h); stopping (stop_world.h). I1 The function runs exactly once for each thread
-// that was attached when the round began: by the thread
-//    itself (signal handler, poll, slow-path exit), or by the asker while the thread is blocked.
+// be interrupted, while the others go on.
+// Not here: which signal and how it is chained (handshake_signal.h); stopping (stop_world.h).
+// I1 The function runs exactly once for each thread that was attached when the round began: by the
+//    thread itself (signal handler, poll, slow-path exit), or by the asker while the thread is
+//    blocked.
 // I2 While the asker runs it for a thread, that thread cannot leave its blocked scope.
 // I3 What the asker wrote before Handshake() is visible to the functions; what they wrote, to the
-// asker
-//    after it returned, and to the thread itself.
+//    asker after it returned, and to the thread itself.
 // I4 One round at a time. An asker that waits for its turn counts as blocked, so it cannot delay
-// the
-//    round it waits for.
+//    the round it waits for.
 // Locking: the turn, then (briefly) the registry's lock. The caller holds no rt::Lock.
-// Cost: one signal per running thread; about a microsecond each, and no thread is woken or parked.
+// Cost: one signal per running thread, and no thread is woken or parked (bench/micro/handshake.cc).
 #ifndef TARN_RUNTIME_THREAD_HANDSHAKE_H_
 #define TARN_RUNTIME_THREAD_HANDSHAKE_H_
 

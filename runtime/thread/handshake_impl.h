@@ -2,10 +2,10 @@
 // thread's. Internal to runtime/thread; users include handshake.h and stop_world.h.
 // I1 `fn`, `arg`, `stop_epoch` and `started` change only while no state is kPending or kClaimed.
 // I2 remaining = pending threads + claimed threads not yet done + 1 while the asker still adds
-// some. I3 stop_epoch is odd exactly while the world is stopped or being stopped; it changes under
-// the
+//    some.
+// I3 stop_epoch is odd exactly while the world is stopped or being stopped; it changes under the
 //    registry's lock when it becomes odd.
-// Locking: the asker holds `turn` from before the round until after it (with a stop: until the
+// Locking: the asker holds the turn from before the round until after it (with a stop: until the
 // resume).
 #ifndef TARN_RUNTIME_THREAD_HANDSHAKE_IMPL_H_
 #define TARN_RUNTIME_THREAD_HANDSHAKE_IMPL_H_

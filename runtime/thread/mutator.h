@@ -1,6 +1,6 @@
 // Mutator: the record of one attached thread: who it is, where its stacks are, and whether a
-// handshake waits for it. The hot part, which inline code reads, is internal::MutatorBlock. Not
-// here: the list of all mutators (thread_registry.h); asking them (handshake.h).
+// handshake waits for it. The hot part, which inline code reads, is internal::MutatorBlock.
+// Not here: the list of all mutators (thread_registry.h); asking them (handshake.h).
 //
 // States; each move is one compare-and-swap or exchange on `state`:
 //
@@ -13,11 +13,9 @@
 //   kClaimed, kClaimedWaited -> kBlocked   asker, which then wakes the thread if it sleeps
 //
 // I1 A thread in kBlocked, kClaimed or kClaimedWaited has a valid `context` and does not read or
-// write
-//    the heap, its block, or the fields of its record that a handshake function may use.
+//    write the heap, its block, or the fields of its record that a handshake function may use.
 // I2 kPending and kClaimed are entered only by the asker whose turn it is, under the registry's
-// lock, so
-//    at most one handshake is pending.
+//    lock, so at most one handshake is pending.
 // I3 poll == 1 before state == kPending, and poll == 0 again before the answer is counted.
 // I4 Records are never freed, only reused; so a stale pointer to one may be read.
 //

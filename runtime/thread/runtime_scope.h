@@ -1,14 +1,16 @@
 // RuntimeScope, BlockedScope, RunBlocked, Safepoint: how a thread says whether a handshake may
 // interrupt it, and where it answers.
-//   RuntimeScope   "not now": slow paths of the heap; what was asked meanwhile is answered at the
-//   exit. BlockedScope   "without me": the thread does not touch the heap; askers act on its
-//   behalf. Safepoint      "now": answers a waiting handshake.
+//   RuntimeScope   "not now": slow paths; what was asked meanwhile is answered at the exit.
+//   BlockedScope   "without me": the thread does not touch the heap; askers act on its behalf.
+//   Safepoint      "now": answers a waiting handshake.
 // Not here: asking (handshake.h).
 // I1 A handshake function runs on its thread only with in_runtime == 0 at the point interrupted or
-// left. I2 All scopes nest in each other; only the outermost BlockedScope changes the thread's
-// state. I3 No rt::Lock is held where a BlockedScope begins: whoever acts for the thread may need
-// it. Cost: RuntimeScope 2 loads, 2 stores, one test; BlockedScope two compare-and-swaps and a
-// system call only if the thread is claimed when it wants to leave.
+//    left.
+// I2 All scopes nest in each other; only the outermost BlockedScope changes the thread's state.
+// I3 No rt::Lock is held where a BlockedScope begins: whoever acts for the thread may need it.
+// Locking: none.
+// Cost: RuntimeScope 3 loads, 2 stores, two tests; BlockedScope two compare-and-swaps, and a system
+// call only if the thread is claimed when it wants to leave.
 #ifndef TARN_RUNTIME_THREAD_RUNTIME_SCOPE_H_
 #define TARN_RUNTIME_THREAD_RUNTIME_SCOPE_H_
 

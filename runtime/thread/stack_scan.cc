@@ -1,15 +1,13 @@
 // Which ranges of a thread's stacks may hold pointers (Mutator::ForEachRootRange).
 // Not here: what the words mean; the caller decides that.
 // I1 The live part of a stack is [sp, high): the saved stack pointer is at or below everything
-// live, red
-//    zone included.
+//    live, red zone included.
 // I2 A thread interrupted on its alternate signal stack has the kernel's frame of the first signal
-// at the
-//    top of that stack; the frame holds the interrupted stack pointer, which bounds the stack
-//    below.
-// A thread that handles a signal on an alternate stack while it also runs a fiber: the stack below
-// is the fiber's. A stack that is none of these is not scanned by guessing: that would lose
-// pointers silently.
+//    at the top of that stack; the frame holds the interrupted stack pointer, which bounds the
+//    stack below.
+//
+// If the thread runs a fiber, the stack below the alternate one is the fiber's. A stack that is
+// none of these is not scanned by guessing: that would lose pointers silently.
 #include <ucontext.h>
 
 #include <algorithm>

@@ -1,9 +1,11 @@
 // StopTheWorld: while an object of this class lives, no attached thread but its creator runs
-// outside blocked scopes, and none attaches or detaches. Not here: the round that stops them
-// (handshake.h). I1 A thread counts as stopped when it is parked in its handler or at a poll, or
-// blocked; a blocked thread
-//    cannot leave its scope before the end.
+// outside blocked scopes, and none attaches or detaches.
+// Not here: the round that stops them (handshake.h).
+// I1 A thread counts as stopped when it is parked in its handler or at a poll, or blocked; a
+//    blocked thread cannot leave its scope before the end.
 // I2 Every stopped thread has a valid context: ForEachRootRange may be used for all of them.
+// I3 A stopped thread may hold locks of the program or of the C library: the creator does not call
+//    malloc.
 // Locking: holds the turn of handshakes and the capability world_stopped. The creator may take any
 // rt::Lock afterwards, since no stopped thread holds one. It may call Handshake().
 // Cost: a handshake, one futex wait per thread, and one wake of all: for debug modes, not for

@@ -80,7 +80,8 @@ Mutator& EnsureAttached() {
   return *Mutator::Current();
 }
 
-absl::Status ThreadRegistry::SetUpProcessLocked() {
+absl::Status ThreadRegistry::SetUpProcess() {
+  LockHolder hold(set_up_lock_);
   if (is_process_set_up_) return absl::OkStatus();
   if (!InstallHandshakeHandler()) {
     return absl::ResourceExhaustedError("tarn: cannot install the handshake signal's handler");
@@ -147,20 +148,26 @@ absl::Status ThreadRegistry::Attach(const ThreadOptions& options) {
     return absl::FailedPreconditionError(
         "tarn: a thread can attach only on its own stack, not on a fiber or signal stack");
   }
+  if (absl::Status status = SetUpProcess(); !status.ok()) return status;
+  // What may call malloc comes before the lock: a stopped thread may hold malloc's.
+  if (pthread_setspecific(exit_key, &block) != 0) {
+    return absl::ResourceExhaustedError("tarn: no memory for a thread-specific value");
+  }
+  if (!LinkCurrent(block, stack, options)) {
+    pthread_setspecific(exit_key, nullptr);
+    return absl::ResourceExhaustedError("tarn: no memory for a thread's record");
+  }
+  if (!options.cooperative && options.unblock_signal) UnblockSignal(HandshakeSignal());
+  return absl::OkStatus();
+}
+
+bool ThreadRegistry::LinkCurrent(internal::MutatorBlock& block, StackBounds stack,
+                                 const ThreadOptions& options) {
   LockUnstopped();
-  absl::Status status = SetUpProcessLocked();
-  Mutator* m = status.ok() ? TakeRecord() : nullptr;
-  if (status.ok() && m == nullptr) {
-    status = absl::ResourceExhaustedError("tarn: no memory for a thread's record");
-  }
-  if (status.ok() && pthread_setspecific(exit_key, m) != 0) {
-    m->next_ = free_;
-    free_ = m;
-    status = absl::ResourceExhaustedError("tarn: no memory for a thread-specific value");
-  }
-  if (!status.ok()) {
+  Mutator* m = TakeRecord();
+  if (m == nullptr) {
     lock_.Release();
-    return status;
+    return false;
   }
   m->tid_ = CurrentThreadId();
   GetThreadName(m->name_);
@@ -176,8 +183,7 @@ absl::Status ThreadRegistry::Attach(const ThreadOptions& options) {
   if (hooks_.attached != nullptr) hooks_.attached(*m);
   Link(*m);
   lock_.Release();
-  if (!options.cooperative && options.unblock_signal) UnblockSignal(HandshakeSignal());
-  return absl::OkStatus();
+  return true;
 }
 
 void ThreadRegistry::Detach(Mutator& m) {
@@ -224,11 +230,13 @@ void ThreadRegistry::PrepareFork() {
   RuntimeScope::Enter();
   if (HandshakeImpl::IsStoppedByCaller()) Fatal("fork() while the world is stopped by this thread");
   HandshakeImpl::AcquireTurn();
+  set_up_lock_.Acquire();
   lock_.Acquire();
 }
 
 void ThreadRegistry::ParentAfterFork() {
   lock_.Release();
+  set_up_lock_.Release();
   HandshakeImpl::ReleaseTurn();
   RuntimeScope::Exit();
 }
@@ -256,6 +264,7 @@ void ThreadRegistry::ChildAfterFork(void (*abandoned)(Mutator&)) {
     self->signal_due_.store(0, std::memory_order_relaxed);  // the child starts with none pending
   }
   lock_.Release();
+  set_up_lock_.Release();
   HandshakeImpl::ReleaseTurn();
   RuntimeScope::Exit();
 }

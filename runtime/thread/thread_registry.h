@@ -2,16 +2,14 @@
 // Not here: the state word of a thread (mutator.h); asking all of them (handshake.h).
 // I1 A thread is in the list exactly while its t_block.mutator is set and its state is not kGone.
 // I2 Handshakes are requested under the lock, and the attached and detaching hooks run under it: a
-// thread
-//    is in a round's list, or its `attached` hook runs after the round's asker took the lock and
-//    sees what the asker wrote before. No handshake function runs for a thread after its
+//    thread is in a round's list, or its `attached` hook runs after the round's asker took the lock
+//    and sees what the asker wrote before. No handshake function runs for a thread after its
 //    `detaching` hook.
 // I3 After detach the thread's block is as it was before attach, so it may attach again.
 // I4 A thread that ends detaches by itself, after its thread_local destructors; those of pthread
-// keys
-//    may attach it again, and it detaches again.
+//    keys may attach it again, and it detaches again.
 // Locking: one rt::Lock, taken before any lock that the hooks take. Never held while a handshake
-// function runs or a thread waits.
+// function runs, a thread waits, or malloc is called (a stopped thread may be inside malloc).
 // Cost: attach a few microseconds (stack bounds, one pthread key); records come from mmap.
 #ifndef TARN_RUNTIME_THREAD_THREAD_REGISTRY_H_
 #define TARN_RUNTIME_THREAD_THREAD_REGISTRY_H_
@@ -88,13 +86,16 @@ class ThreadRegistry {
   void Link(Mutator& m) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void Unlink(Mutator& m) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void LockUnstopped() ABSL_EXCLUSIVE_LOCK_FUNCTION(lock_);
-  absl::Status SetUpProcessLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  absl::Status SetUpProcess() ABSL_LOCKS_EXCLUDED(set_up_lock_);
+  bool LinkCurrent(internal::MutatorBlock& block, StackBounds stack, const ThreadOptions& options)
+      ABSL_LOCKS_EXCLUDED(lock_);
 
   Lock lock_;
   Mutator* head_ ABSL_GUARDED_BY(lock_) = nullptr;
   Mutator* free_ ABSL_GUARDED_BY(lock_) = nullptr;
-  bool is_process_set_up_ ABSL_GUARDED_BY(lock_) = false;
   ThreadHooks hooks_ ABSL_GUARDED_BY(lock_) = {nullptr, nullptr};
+  Lock set_up_lock_;  // a leaf, except for the lock of the signal's handler
+  bool is_process_set_up_ ABSL_GUARDED_BY(set_up_lock_) = false;
   std::atomic<size_t> count_{0};  // written under lock_; relaxed: a statistic
 };
 

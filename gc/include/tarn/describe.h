@@ -166,6 +166,7 @@ constexpr Precision PrecisionOf() {
   } else if constexpr (std::is_array_v<U>) {
     return PrecisionOf<std::remove_all_extents_t<U>>();
   } else if constexpr (StdArray<U>::value) {
+    if constexpr (std::tuple_size_v<U> == 0) return Precision::kNoPointers;
     return PrecisionOf<typename StdArray<U>::Plain>();
   } else if constexpr (std::is_empty_v<U>) {
     return Precision::kNoPointers;

@@ -24,6 +24,7 @@ using internal::kPageBytes;
 
 constexpr size_t kP = kChunkPages;
 constexpr uintptr_t kCageBase = uintptr_t{1} << 56;
+constexpr long kOps = 1500;
 constexpr size_t kMostChunks = 40;
 constexpr size_t kScattered = 10;  // the first chunks are far apart
 
@@ -294,14 +295,14 @@ TEST_P(PageAllocModelTest, RandomOperationsAgreeWithTheModel) {
   const uint64_t seed = TestSeed();
   rng_.seed(seed);
   const char* const ops_text = std::getenv("TARN_TEST_OPS");
-  const long ops = ops_text != nullptr ? std::atol(ops_text) : 3000;
+  const long ops = ops_text != nullptr ? std::atol(ops_text) : kOps;
   for (long op = 0; op < ops; ++op) {
     SCOPED_TRACE(testing::Message() << "seed " << seed << ", operation " << op);
     Step();
     if (!HasFatalFailure()) Check();
     if (HasFatalFailure()) return;
   }
-  if (ops >= 3000) {
+  if (ops >= kOps) {
     EXPECT_GT(releases_, 0u);
     EXPECT_GT(alloc_.ranges().size(), 3u);
   }

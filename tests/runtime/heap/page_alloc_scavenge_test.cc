@@ -140,6 +140,20 @@ TEST_F(ScavengeTest, BackgroundRequestsWaitForTheNextGeneration) {
   EXPECT_EQ(Scavenge(kAllPages, ScavengeMode::kBackground), kP);
 }
 
+// The background cursor stands at page 99, below pages freed in this generation: a request that has
+// taken all that is below it must not declare the chunk empty.
+TEST_F(ScavengeTest, PagesFreedAboveTheBackgroundCursorAreNotForgotten) {
+  PageAllocPeer::Build(alloc_, {kBase}, {{kBase, 0, kP}}, {});
+  alloc_.Free(PageOf(kBase, 0), 100);
+  alloc_.scavenge_index().NextGeneration();
+  alloc_.Free(PageOf(kBase, 300), 10);
+  EXPECT_EQ(Scavenge(100, ScavengeMode::kBackground), 100u);
+  ASSERT_EQ(released_.size(), 1u);
+  EXPECT_EQ(released_[0].page, PageOf(kBase, 0));
+  EXPECT_EQ(Scavenge(kAllPages, ScavengeMode::kBackground), 10u);
+  EXPECT_EQ(alloc_.ScavengedFreePages(), 110u);
+}
+
 TEST_F(ScavengeTest, AHugePageIsReleasedWhole) {
   alloc_.SetHugePageBytes(size_t{2} << 20);
   PageAllocPeer::Build(alloc_, {kBase}, {}, {});

@@ -83,8 +83,7 @@ TEST(AlternateSignalTest, ThreadsWithAndWithoutAlternateStacksAnswer) {
       if (i % 2 == 0) stack.Leave();
     });
   }
-  const int rounds = 500 / kSlowdown;
-  for (int i = 0; i < rounds; ++i) Handshake(CountAnswer, nullptr);
+  const int rounds = ForRounds(500 / kSlowdown, [](int) { Handshake(CountAnswer, nullptr); });
   for (auto& worker : team.workers()) EXPECT_EQ(worker->answers, rounds);
 }
 

@@ -99,7 +99,7 @@ TEST_F(HandshakeSignalTest, HandshakesDoNotReachTheProgramsHandler) {
       while (!w.stop) RuntimeScope scope;
     });
   }
-  for (int i = 0; i < 1000 / kSlowdown; ++i) Handshake(CountAnswer, nullptr);
+  ForRounds(1000 / kSlowdown, [](int) { Handshake(CountAnswer, nullptr); });
   team.Join();
   EXPECT_EQ(user_log.calls, 0);
 }
@@ -118,7 +118,7 @@ TEST_F(HandshakeSignalTest, SignalsOfTheProgramDuringRounds) {
       while (!w.stop) SleepMicros(100);
     });
   }
-  for (int i = 0; i < 2000 / kSlowdown; ++i) Handshake(CountAnswer, nullptr);
+  ForRounds(2000 / kSlowdown, [](int) { Handshake(CountAnswer, nullptr); });
   team.Join();
   EXPECT_LE(user_log.calls, 2 * kRaises);
   EXPECT_GT(user_log.calls, kRaises / 2);

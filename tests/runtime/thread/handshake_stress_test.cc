@@ -12,6 +12,9 @@
 namespace tarn::rt {
 namespace {
 
+// Of each test; TARN_TEST_SCALE makes them longer.
+constexpr int kSeconds = 20;
+
 struct Shared {
   std::mutex mutex;
   int pipe_fds[2] = {-1, -1};
@@ -34,7 +37,7 @@ void Spin(Worker& w, Shared&) {
 void Allocate(Worker& w, Shared& shared) {
   while (!w.stop) {
     for (int i = 0; i < 100; ++i) SlowPath(w, shared);
-    SleepMicros(100);
+    SleepMicros(2000);
   }
 }
 void HoldMutex(Worker& w, Shared& shared) {
@@ -43,12 +46,12 @@ void HoldMutex(Worker& w, Shared& shared) {
       std::lock_guard<std::mutex> lock(shared.mutex);
       SlowPath(w, shared);
     }
-    SleepMicros(500);
+    SleepMicros(5000);
   }
 }
 void Nanosleep(Worker& w, Shared& shared) {
   while (!w.stop) {
-    SleepMicros(2000);
+    SleepMicros(20'000);
     SlowPath(w, shared);
   }
 }
@@ -76,21 +79,21 @@ void Throw(Worker& w, Shared& shared) {
     } catch (const std::runtime_error& error) {
       if (error.what()[0] != 't') ++w.wrong_moment;
     }
-    SleepMicros(300);
+    SleepMicros(3000);
   }
 }
 void Poll(Worker& w, Shared& shared) {
   while (!w.stop) {
     Safepoint();
     for (int i = 0; i < 100; ++i) SlowPath(w, shared);
-    RunBlocked([] { SleepMicros(200); });
+    RunBlocked([] { SleepMicros(2000); });
   }
 }
 void SleepBlocked(Worker& w, Shared& shared) {
   while (!w.stop) {
     {
       BlockedScope scope;
-      SleepMicros(1000);
+      SleepMicros(5000);
     }
     SlowPath(w, shared);
   }
@@ -151,7 +154,7 @@ struct Asked {
 };
 
 void Ask(Shared& shared, Asked& asked, TestRng rng, int limit) {
-  while (asked.rounds < limit) {
+  const auto ask_once = [&](int) {
     if (rng.Below(5) == 0) {
       StopTheWorld stop(CountAnswer);
       shared.is_stopped = true;
@@ -163,7 +166,8 @@ void Ask(Shared& shared, Asked& asked, TestRng rng, int limit) {
       ++asked.rounds;
     }
     FeedPipe(shared, rng);
-  }
+  };
+  ForRounds(limit, ask_once, kSeconds);
 }
 
 TEST(HandshakeStressTest, EveryThreadAnswersEveryRoundOnce) {
@@ -176,7 +180,7 @@ TEST(HandshakeStressTest, EveryThreadAnswersEveryRoundOnce) {
   for (int i = 0; i < 2; ++i) churners.push_back(StartChurner(shared, rng.Next()));
   Asked asked;
   std::vector<std::thread> askers;
-  const int limit = 1000 / kSlowdown * TestScale();
+  const int limit = 5'000 / kSlowdown;  // each
   for (int i = 0; i < 2; ++i) {
     askers.emplace_back([&, i, seed = rng.Next()] {
       if (i == 1) EnsureAttached();
@@ -223,8 +227,7 @@ TEST(HandshakeStressTest, RoundsInQuickSuccession) {
       SlowPath(w, shared);
     }
   });
-  const int rounds = 10'000 / kSlowdown * TestScale();
-  for (int i = 1; i <= rounds; ++i) {
+  const auto ask_once = [&](int i) {
     if (rng.Below(5) == 0) {
       StopTheWorld stop(CountAnswer);
       shared.is_stopped = true;
@@ -233,7 +236,9 @@ TEST(HandshakeStressTest, RoundsInQuickSuccession) {
       Handshake(CountAnswer, nullptr);
     }
     for (auto& worker : team.workers()) ASSERT_EQ(worker->answers, i);
-  }
+  };
+  const int rounds = ForRounds(10'000 / kSlowdown, ask_once, kSeconds);
+  std::printf("%d rounds\n", rounds);
   team.Join();
   for (auto& worker : team.workers()) EXPECT_EQ(worker->wrong_moment, 0);
   close(shared.pipe_fds[0]);

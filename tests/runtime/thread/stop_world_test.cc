@@ -1,6 +1,7 @@
 // Stopping the world: mutual exclusion, contexts, attach and leave during a stop.
 #include "runtime/thread/stop_world.h"
 
+#include "runtime/thread/fork_gate.h"
 #include "tests/runtime/thread/thread_test_util.h"
 
 namespace tarn::rt {
@@ -56,21 +57,22 @@ TEST(StopTheWorldTest, ExcludesMutatorsAndOtherStoppers) {
       },
       cooperative);
   const int before = shared_counter;
+  std::atomic<int> stops{0};
   std::vector<std::thread> stoppers;
   for (int s = 0; s < 2; ++s) {
     stoppers.emplace_back([&] {
-      for (int i = 0; i < kStops; ++i) {
+      stops += ForRounds(kStops, [&](int) {
         StopTheWorld stop;
         is_stopped = true;
         ++shared_counter;
         CheckStill(team);
         is_stopped = false;
-      }
+      });
     });
   }
   for (auto& stopper : stoppers) stopper.join();
   team.Join();
-  EXPECT_EQ(shared_counter, before + 2 * kStops);
+  EXPECT_EQ(shared_counter, before + stops);
   for (auto& worker : team.workers()) {
     EXPECT_EQ(worker->wrong_moment, 0);
     EXPECT_GT(worker->answers, 0);
@@ -80,17 +82,18 @@ TEST(StopTheWorldTest, ExcludesMutatorsAndOtherStoppers) {
 TEST(StopTheWorldTest, AttachedStoppersExcludeEachOther) {
   std::vector<std::thread> stoppers;
   const int before = shared_counter;
+  std::atomic<int> stops{0};
   for (int s = 0; s < 4; ++s) {
     stoppers.emplace_back([&] {
       EnsureAttached();
-      for (int i = 0; i < kStops; ++i) {
+      stops += ForRounds(kStops, [](int) {
         StopTheWorld stop;
         ++shared_counter;
-      }
+      });
     });
   }
   for (auto& stopper : stoppers) stopper.join();
-  EXPECT_EQ(shared_counter, before + 4 * kStops);
+  EXPECT_EQ(shared_counter, before + stops);
 }
 
 TEST(StopTheWorldTest, FunctionRunsOnceForEveryThreadIncludingTheStopper) {
@@ -210,6 +213,48 @@ TEST(StopTheWorldTest, WorldIsStoppedWhileThreadsComeAndGo) {
   }
   stop_all = true;
   for (auto& churner : churners) churner.join();
+}
+
+TEST(ForkGateTest, ClosedGateKeepsThreadsOutOfTheRuntime) {
+  std::atomic<int> inside{0};
+  std::atomic<bool> leave{false};
+  Team team;
+  team.Add([&](Worker& w) {  // enters from outside
+    while (!w.stop) {
+      RuntimeScope scope;
+      ++inside;
+      SleepMicros(10);
+      --inside;
+    }
+  });
+  Worker& blocked = team.Add([&](Worker& w) {  // waits inside the runtime
+    while (!w.stop) {
+      RuntimeScope scope;
+      ++inside;
+      --inside;
+      RunBlocked([&] {
+        while (!leave && !w.stop) SleepMicros(10);
+      });
+      ++inside;
+      SleepMicros(10);
+      --inside;
+    }
+  });
+  ForRounds(kStops, [&](int) {
+    leave = false;
+    WaitUntil([&] { return blocked.mutator->state() == Mutator::kBlocked; });
+    CloseForkGate();
+    leave = true;
+    for (int k = 0; k < 3; ++k) {
+      SleepMicros(50);
+      ASSERT_EQ(inside, 0);
+      ASSERT_EQ(ThreadRegistry::Get().count(), 2u);
+    }
+    Handshake(CountAnswer, nullptr);  // rounds go on meanwhile
+    OpenForkGate();
+    leave = true;
+    WaitUntil([&] { return inside != 0 || blocked.mutator->state() == Mutator::kRunning; });
+  });
 }
 
 using StopTheWorldDeathTest = ::testing::Test;

@@ -70,6 +70,16 @@ void WaitUntil(F&& done) {
   }
 }
 
+// Calls body(i) for i = 1, 2, ... at most `rounds` times, but for no more than about `seconds`: with many
+// threads for each CPU a round lasts a rotation of the scheduler. Returns how often it did.
+template <class F>
+int ForRounds(int rounds, F&& body, int seconds = 2) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds * TestScale());
+  int i = 0;
+  while (i < rounds * TestScale() && (i < 3 || std::chrono::steady_clock::now() < end)) body(++i);
+  return i;
+}
+
 // One attached thread of a test. The plain counters are written in handshake functions and by the
 // thread, and read by the asker after the round: a missing happens-before shows under TSan.
 struct Worker {

@@ -1,8 +1,9 @@
 // Copies the registers that a callee preserves (callee-saved) to memory, so that pointers which
 // live only there are seen by a stack scan. The other registers need no copy at a call: the
 // compiler has spilled what it needs later into the calling frame.
-// Not here: registers of a thread interrupted by a signal; the kernel puts those on the stack. A
-// function of its own in assembly: a C++ function could save and reuse such a register before it
+// Not here: registers of a thread interrupted by a signal; the kernel puts those on the stack.
+//
+// A function of its own in assembly: a C++ function could save and reuse such a register before it
 // reads it, and the saved copy would die with its frame.
 #ifndef TARN_INTERNAL_CAPTURE_REGISTERS_H_
 #define TARN_INTERNAL_CAPTURE_REGISTERS_H_

@@ -1,0 +1,16 @@
+; The compiler under a collection at every slow path of the allocator (GODEBUG=gcstress=1).
+(import (scheme base) (scheme write) (scheme eval) (scheme process-context))
+(include "check.scm")
+
+(define env (interaction-environment))
+(check (eval '(let loop ((i 0) (acc '())) (if (< i 10) (loop (+ i 1) `(,i . ,acc)) acc)) env) => '(9 8 7 6 5 4 3 2 1 0))
+(check (eval '(let () (define (f x) (if (= x 0) '() (g x))) (define (g x) (cons x (f (- x 1)))) (f 5)) env) => '(5 4 3 2 1))
+(check (eval '(let ((n 0)) (for-each (lambda (x) (set! n (+ n x))) '(1 2 3)) n) env) => 6)
+(check (eval '(case 'b ((a) 1) ((b c) "two") (else 3)) env) => "two")
+(check (eval `(let* ,(map (lambda (i) (list (string->symbol (string-append "v" (number->string i))) i)) (iota 30)) (list v0 v29)) env) => '(0 29))
+(check (eval '(let-values (((a b) (values 1 2)) ((c) (values 3))) (list a b c)) env) => '(1 2 3))
+(check (eval '(let () (define-record-type point (make-point x y) point? (x point-x) (y point-y)) (point-y (make-point 1 '(2)))) env) => '(2))
+(check (read (open-input-string "(a #(b \"c\" 1.5) #\\x . (|d e| 123456789012345678901234567890))"))
+       => '(a #(b "c" 1.5) #\x |d e| 123456789012345678901234567890))
+(check (let ((p (open-output-string))) (write '(1 (2 #(3)) "x" 'y) p) (get-output-string p)) => "(1 (2 #(3)) \"x\" 'y)")
+(finish)
