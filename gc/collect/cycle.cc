@@ -288,6 +288,9 @@ void Collector::FinishMarking(CycleRecord& record) {
 // --- Marking under a real stop: a debug mode ---
 
 void Collector::RunStopped(CycleRecord& record) {
+  // From here on nobody may give slots back or free spans: threads that stop early may have queued
+  // what a thread that still runs owns.
+  phase_.Move(Phase::kOff, Phase::kMark);
   const int64_t stop_begin = MonotonicNanos();
   Round round(heap_, layouts_, roots_);
   StopTheWorld stop(&OnStopForMarking, &round);
@@ -309,7 +312,6 @@ void Collector::RunStopped(CycleRecord& record) {
     idle_mark_seen_ = 0;
     pacer_.StartCycle(Progress(), MemoryReading{}, options_.procs, CycleKind::kStopped);
   }
-  phase_.Move(Phase::kOff, Phase::kMark);
   MarkTeam team;
   team.dedicated = (options_.markers != 0 ? options_.markers : options_.procs) - 1;
   team.exclusive = true;
