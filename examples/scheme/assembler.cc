@@ -121,6 +121,7 @@ Code* Assembler::Finish(Lambda* lambda, const CodegenUnit& unit, int64_t frame_w
   code->line_count = static_cast<uint32_t>(lines_.size());
   code->name = lambda->name;
   code->file = unit.file;
+  if (!unit.included->empty()) code->included = unit.included;
   code->params = static_cast<uint16_t>(lambda->params->size());
   code->required = static_cast<uint16_t>(code->params - (lambda->HasRest() ? 1 : 0));
   code->captured = static_cast<uint16_t>(lambda->free->size());

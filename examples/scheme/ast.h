@@ -97,6 +97,7 @@ size_t FixGroupEnd(Node* letrec, size_t i);
 
 struct CodegenUnit {
   String* file;
+  ValueList* included;  // see code.h
   bool library;
 };
 Closure* GenerateThunk(Lambda* top, const CodegenUnit& unit);

@@ -4,12 +4,21 @@
 #ifndef EXAMPLES_SCHEME_CODE_H_
 #define EXAMPLES_SCHEME_CODE_H_
 
+#include <string>
+
+#include "examples/scheme/containers.h"
 #include "examples/scheme/objects.h"
 #include "examples/scheme/value.h"
 
 namespace scheme {
 
-// Program counter to source line: ascending in pc.
+// A place in the source: the line, and above it the number of the file: 0 is the Code's own, others are
+// in its list of included files.
+inline constexpr uint32_t kLineBits = 24;
+inline constexpr uint32_t kLineMask = (uint32_t{1} << kLineBits) - 1;
+inline constexpr uint32_t kMaxIncluded = UINT32_MAX >> kLineBits;
+
+// Program counter to place: ascending in pc.
 struct LineEntry {
   uint32_t pc;
   uint32_t line;
@@ -26,6 +35,7 @@ struct Code {
   gc_ptr<LineEntry> lines;        // noscan
   gc_ptr<Symbol> name;            // may be null
   gc_ptr<String> file;
+  gc_ptr<ValueList> included;  // strings: files 1, 2, ...; null when there are none
   uint32_t line_count;
   uint32_t instruction_count;
   uint16_t required;     // parameters without the rest parameter
@@ -37,6 +47,9 @@ struct Code {
   bool IsCase() const { return (header.flags & kCase) != 0; }
   Slot* constants() { return gc_tail<Slot>(this); }
 };
+
+// "file:line" of a place.
+std::string PlaceText(const String* file, const ValueList* included, uint32_t place);
 
 // An identifier made by a macro expansion: `name` (a Symbol or another Identifier) as the macro's
 // definition sees it (syntax_rules.h).

@@ -18,13 +18,16 @@ namespace scheme {
 // Where program text came from.
 struct SourceInfo {
   String* file;
-  IdentityMap* lines;  // first pair of a list -> fixnum line
+  IdentityMap* lines;  // first pair of a list -> fixnum place
   bool library;        // part of the standard library
 };
 
 class Expander {
  public:
   Expander(const SourceInfo& source, Environment* env) : source_(source), env_(env) {}
+
+  // Files that include forms brought in; complete after ExpandTop.
+  ValueList* included() const { return included_; }
 
   // One top-level form, as a procedure without parameters. Definitions go to the environment.
   Lambda* ExpandTop(Value form);
@@ -126,7 +129,8 @@ class Expander {
 
   SourceInfo source_;
   Environment* const env_;
-  uint32_t line_ = 0;
+  ValueList* const included_ = ValueList::New();
+  uint32_t line_ = 0;  // a place, see code.h
 };
 
 // Numbers of the special forms, as denotations; BindSpecialForms puts them into the system

@@ -98,7 +98,7 @@ Value Expander::SystemId(const char* name) const {
 
 // ---- syntax checks ----
 
-std::string Expander::Where() const { return ToUtf8(source_.file) + ":" + std::to_string(line_); }
+std::string Expander::Where() const { return PlaceText(source_.file, included_, line_); }
 
 void Expander::SyntaxError(Value form, const std::string& message) {
   Condition* c = NewCondition(ConditionKind::kError, MakeString(message),

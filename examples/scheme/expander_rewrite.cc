@@ -127,21 +127,21 @@ Value Expander::RewriteDefineValues(Value form, Value) {
 }
 
 Node* Expander::Include(Value form, Value scope) {
-  const SourceInfo outer = source_;
-  const Value forms = ReadIncluded(form);
-  Node* n = ExpandSequence(forms, scope);
-  source_ = outer;
-  return n;
+  return ExpandSequence(ReadIncluded(form), scope);
 }
 
-// The data of the included files. Their lines join the map of this source.
+// The data of the included files. Their places join the map of this source.
 Value Expander::ReadIncluded(Value form) {
   CheckLength(form, 2, -1);
   ValueList* all = ValueList::New();
+  const uint32_t here = line_ >> kLineBits;
+  const String* includer = here == 0 ? source_.file : included_->At<String>(here - 1);
   for (Value names = Cdr(form); names.IsPair(); names = Cdr(names)) {
     if (!Car(names).Is<String>()) BadSyntax(form);
-    const std::string path = ResolveInclude(ToUtf8(source_.file), ToUtf8(Car(names).As<String>()));
-    ReadAllForms(path, source_.lines, all);
+    const std::string path = ResolveInclude(ToUtf8(includer), ToUtf8(Car(names).As<String>()));
+    if (included_->size() == kMaxIncluded) SyntaxError(form, "include: too many files:");
+    included_->Add(MakeString(path));
+    ReadAllForms(path, source_.lines, all, static_cast<uint32_t>(included_->size()));
   }
   return all->ToList();
 }

@@ -248,7 +248,9 @@ class Printer {
     if (it == labels_.end()) return false;
     const bool again = it->second >= 0;
     if (!again) it->second = next_label_++;
-    out_ += "#" + std::to_string(it->second) + (again ? "#" : "=");
+    out_.push_back('#');
+    out_ += std::to_string(it->second);
+    out_.push_back(again ? '#' : '=');
     return again;
   }
 

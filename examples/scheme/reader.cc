@@ -6,6 +6,7 @@
 #include <string>
 
 #include "examples/scheme/builtins.h"
+#include "examples/scheme/code.h"
 #include "examples/scheme/native_stack.h"
 #include "examples/scheme/number.h"
 #include "examples/scheme/symbol_table.h"
@@ -158,7 +159,9 @@ class Parser {
   }
 
   void Mark(Value pair, int line) {
-    if (program_ != nullptr) program_->lines->Put(pair, Value::Fixnum(line));
+    if (program_ == nullptr) return;
+    const auto place = static_cast<uint32_t>(line) | program_->file_number << kLineBits;
+    program_->lines->Put(pair, Value::Fixnum(place));
   }
 
   Value ReadQuoted(Known k, int line) {
@@ -483,7 +486,8 @@ class Parser {
     const int32_t c = in_.Next();
     if (c == '#') {
       Slot* slot = labels_ != nullptr ? labels_->Find(Value::Fixnum(n)) : nullptr;
-      if (slot == nullptr) Fail("unknown label #" + std::to_string(n) + "#");
+      if (slot == nullptr)
+        Fail(std::string("unknown label #").append(std::to_string(n)).append("#"));
       const Value known = slot->Get().As<Box>()->value;
       return known.IsNothing() ? slot->Get() : known;
     }

@@ -48,7 +48,8 @@ class TextSource final : public CharSource {
 struct SourceReader {
   TextSource* text;
   std::string_view file_name;
-  IdentityMap* lines;  // pair -> fixnum line
+  IdentityMap* lines;        // pair -> fixnum place (code.h)
+  uint32_t file_number = 0;  // part of the place
   bool fold_case = false;
   bool incomplete = false;
 

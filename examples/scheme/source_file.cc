@@ -32,9 +32,9 @@ std::string ResolveInclude(const std::string& includer, const std::string& name)
 }
 
 void ReadAllFormsFromText(std::string_view text, std::string_view file_name, IdentityMap* lines,
-                          ValueList* out) {
+                          ValueList* out, uint32_t file_number) {
   TextSource source(text);
-  SourceReader reader{&source, file_name, lines};
+  SourceReader reader{&source, file_name, lines, file_number};
   for (;;) {
     const Value v = reader.Read();
     if (v == kEof) return;
@@ -42,16 +42,24 @@ void ReadAllFormsFromText(std::string_view text, std::string_view file_name, Ide
   }
 }
 
-void ReadAllForms(const std::string& path, IdentityMap* lines, ValueList* out) {
+void ReadAllForms(const std::string& path, IdentityMap* lines, ValueList* out,
+                  uint32_t file_number) {
   const std::string text = ReadFileBytes(path);
-  ReadAllFormsFromText(text, path, lines, out);
+  ReadAllFormsFromText(text, path, lines, out, file_number);
 }
 
 Closure* CompileTop(Value form, const SourceInfo& source, Environment* env) {
   g_vm.roots.who = kFalse;  // errors of the compiler name no builtin
-  Lambda* top = Expander(source, env).ExpandTop(form);
+  Expander expander(source, env);
+  Lambda* top = expander.ExpandTop(form);
   Analyze(top);
-  return GenerateThunk(top, {source.file, source.library});
+  return GenerateThunk(top, {source.file, expander.included(), source.library});
+}
+
+std::string PlaceText(const String* file, const ValueList* included, uint32_t place) {
+  const uint32_t number = place >> kLineBits;
+  if (number > 0 && included != nullptr) file = included->At<String>(number - 1);
+  return ToUtf8(file) + ":" + std::to_string(place & kLineMask);
 }
 
 namespace {

@@ -15,10 +15,11 @@ namespace scheme {
 std::string ReadFileBytes(const std::string& path);
 // `name` as an include in file `includer` names it: relative to the includer's folder.
 std::string ResolveInclude(const std::string& includer, const std::string& name);
-// Appends every datum of the file to `out` and the lines of its lists to `lines`.
-void ReadAllForms(const std::string& path, IdentityMap* lines, ValueList* out);
+// Appends every datum of the file to `out` and the places of its lists to `lines`.
+void ReadAllForms(const std::string& path, IdentityMap* lines, ValueList* out,
+                  uint32_t file_number = 0);
 void ReadAllFormsFromText(std::string_view text, std::string_view file_name, IdentityMap* lines,
-                          ValueList* out);
+                          ValueList* out, uint32_t file_number = 0);
 
 // One top-level form to a procedure without parameters.
 Closure* CompileTop(Value form, const SourceInfo& source, Environment* env);

@@ -203,7 +203,7 @@ void WalkFrames(Fn fn) {
 }
 
 std::string FrameText(const Code* code, uint32_t line) {
-  return ToUtf8(code->file) + ":" + std::to_string(line);
+  return PlaceText(code->file, code->included, line);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "gc/api/instance.h"
 #include "gc/collect/mutator_gc.h"
+#include "gc/types/value_codecs.h"
 #include "runtime/base/bits.h"
 #include "runtime/heap/thread_cache.h"
 #include "runtime/thread/runtime_scope.h"
@@ -74,6 +75,12 @@ uint32_t SiteClass(SizedSite& site, size_t size_class) {
 }
 
 }  // namespace
+
+bool NoteCodec(const WordCodec& codec) {
+  rt::RuntimeScope scope;
+  rt::ValueCodecs::Note(codec);
+  return true;
+}
 
 uint16_t InternLayout(const LayoutSpec& spec) { return Instance::Get().layouts().Intern(spec); }
 

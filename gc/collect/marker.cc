@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "gc/collect/object_ref.h"
+#include "gc/types/value_codecs.h"
 #include "runtime/base/check.h"
 
 // The marker reads objects while the program writes them, and stacks of words that are not its own.
@@ -248,10 +249,15 @@ TARN_READS_FOREIGN_MEMORY void Marker::ScanRange(uintptr_t object, uintptr_t fro
 }
 
 TARN_READS_FOREIGN_MEMORY void Marker::ScanConservatively(uintptr_t from, uintptr_t to) {
+  const auto take = [&](uintptr_t w) {
+    if (!cage_->Contains(w)) return;
+    if (const ObjectRef r = FindObject(*heap_, w)) Push(r.base);
+  };
+  const size_t codecs = ValueCodecs::count();
   for (uintptr_t at = from; at < to; at += kWordBytes) {
     const uintptr_t w = LoadWord(at);
-    if (!cage_->Contains(w)) continue;
-    if (const ObjectRef r = FindObject(*heap_, w)) Push(r.base);
+    take(w);
+    for (size_t i = 0; i < codecs; ++i) take(ValueCodecs::Get(i).Decode(w));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "gc/collect/mutator_gc.h"
 #include "gc/collect/object_ref.h"
+#include "gc/types/value_codecs.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/check.h"
 #include "runtime/thread/sanitizer.h"
@@ -20,7 +21,7 @@ class SinkVisitor final : public RootVisitor {
   static void Take(RootVisitor* self, const uintptr_t* begin, const uintptr_t* end) {
     auto* v = static_cast<SinkVisitor*>(self);
     v->bytes_ += static_cast<uint64_t>(end - begin) * sizeof(uintptr_t);
-    ScanWordsConservatively(v->heap_, v->layouts_, begin, end, v->sink_);
+    ScanWordsConservatively(v->heap_, begin, end, v->sink_);
   }
 
   const Heap& heap_;
@@ -36,16 +37,15 @@ void TakeWord(const Heap& heap, uintptr_t w, MarkSink& sink) {
 
 }  // namespace
 
-TARN_NO_SANITIZE_STACK void ScanWordsConservatively(const Heap& heap, const LayoutTable& layouts,
-                                                    const uintptr_t* begin, const uintptr_t* end,
-                                                    MarkSink& sink) {
-  const size_t codecs = layouts.high_codec_count();
+TARN_NO_SANITIZE_STACK void ScanWordsConservatively(const Heap& heap, const uintptr_t* begin,
+                                                    const uintptr_t* end, MarkSink& sink) {
+  const size_t codecs = ValueCodecs::count();
   for (const uintptr_t* p = begin; p < end; ++p) {
     // volatile: the words are somebody's stack; one load each, whatever they are.
     const uintptr_t w = *static_cast<const volatile uintptr_t*>(p);
     TakeWord(heap, w, sink);
     for (size_t i = 0; i < codecs; ++i) {
-      if (const uintptr_t d = layouts.high_codec(i).Decode(w)) TakeWord(heap, d, sink);
+      if (const uintptr_t d = ValueCodecs::Get(i).Decode(w)) TakeWord(heap, d, sink);
     }
   }
 }
@@ -83,7 +83,7 @@ uint64_t Roots::ScanThread(Mutator& m) const {
   uint64_t bytes = 0;
   m.ForEachRootRange([&](const uintptr_t* begin, const uintptr_t* end) TARN_NO_SANITIZE_STACK {
     bytes += static_cast<uint64_t>(end - begin) * sizeof(uintptr_t);
-    ScanWordsConservatively(*heap_, *layouts_, begin, end, sink);
+    ScanWordsConservatively(*heap_, begin, end, sink);
   });
   SinkVisitor visitor(*heap_, *layouts_, sink);
   for (CallbackNode* n = m.gc->roots; n != nullptr; n = n->next) n->callback(visitor, n->arg);
@@ -154,7 +154,7 @@ uint64_t Roots::ScanUnbarriered(MarkSink& sink) const {
   uint64_t bytes = 0;
   for (const Range* r = ranges_; r != nullptr; r = r->next) {
     bytes += r->end - r->begin;
-    ScanWordsConservatively(*heap_, *layouts_, reinterpret_cast<const uintptr_t*>(r->begin),
+    ScanWordsConservatively(*heap_, reinterpret_cast<const uintptr_t*>(r->begin),
                             reinterpret_cast<const uintptr_t*>(r->end), sink);
   }
   SinkVisitor visitor(*heap_, *layouts_, sink);

@@ -83,8 +83,8 @@ class Roots {
 
 // Grey items for every word of [begin, end) that lies in an allocated slot, directly or decoded by
 // one of the program's value encodings.
-void ScanWordsConservatively(const Heap& heap, const LayoutTable& layouts, const uintptr_t* begin,
-                             const uintptr_t* end, MarkSink& sink);
+void ScanWordsConservatively(const Heap& heap, const uintptr_t* begin, const uintptr_t* end,
+                             MarkSink& sink);
 
 }  // namespace tarn::rt
 

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "gc/collect/object_ref.h"
+#include "gc/types/value_codecs.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/check.h"
 #include "runtime/base/raw_log.h"
@@ -61,6 +62,9 @@ class MarkCheck {
         if (layout.HasPointer(i)) CheckChild(base, i, layout.codec.Decode(word), false);
       } else if (layout.kind == internal::LayoutKind::kConservative) {
         CheckChild(base, i, word, true);
+        for (size_t c = 0; c < ValueCodecs::count(); ++c) {
+          CheckChild(base, i, ValueCodecs::Get(c).Decode(word), true);
+        }
       }
     }
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "gc/types/value_codecs.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/check.h"
 
@@ -86,22 +87,10 @@ uint16_t LayoutTable::Add(const Layout& layout) {
   copy->prefix_bits = CopyBits(layout.prefix_bits, layout.prefix_words);
   copy->period_bits = CopyBits(layout.period_bits, layout.period_words);
   layouts_[id] = copy;
-  NoteCodec(layout.codec);
+  ValueCodecs::Note(layout.codec);
   // release: pairs with the acquire in size().
   size_.store(id + 1, std::memory_order_release);
   return static_cast<uint16_t>(id);
-}
-
-void LayoutTable::NoteCodec(const WordCodec& codec) {
-  if (codec.mask < 64) return;  // raw or low bits: covered by taking words as interior pointers
-  const size_t n = high_codec_count_.load(std::memory_order_relaxed);
-  for (size_t i = 0; i < n; ++i) {
-    if (high_codecs_[i] == codec) return;
-  }
-  if (n == kMaxHighCodecs) Fatal("more than 8 different value encodings are in use");
-  high_codecs_[n] = codec;
-  // release: pairs with the acquire in high_codec_count().
-  high_codec_count_.store(n + 1, std::memory_order_release);
 }
 
 uint16_t LayoutTable::Intern(const LayoutSpec& spec) {

@@ -70,18 +70,8 @@ class LayoutTable {
   // Fills the marker's words of a new span class of layout `info.layout`.
   void FillMarkWords(SpanClassInfo& info) const;
 
-  // Codecs other than raw and low-bit ones that some layout uses: stacks are scanned through them,
-  // too.
-  static constexpr size_t kMaxHighCodecs = 8;
-  size_t high_codec_count() const {
-    // acquire: pairs with the release in NoteCodec.
-    return high_codec_count_.load(std::memory_order_acquire);
-  }
-  const internal::WordCodec& high_codec(size_t i) const { return high_codecs_[i]; }
-
  private:
   uint16_t Add(const Layout& layout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
-  void NoteCodec(const internal::WordCodec& codec) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
 
   const uint64_t* CopyBits(const uint64_t* bits, uint32_t words);
 
@@ -89,8 +79,6 @@ class LayoutTable {
   Lock lock_;
   const Layout* layouts_[internal::kMaxLayouts] = {};
   std::atomic<size_t> size_{0};
-  internal::WordCodec high_codecs_[kMaxHighCodecs];
-  std::atomic<size_t> high_codec_count_{0};
 };
 
 }  // namespace tarn::rt

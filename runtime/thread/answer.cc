@@ -2,7 +2,7 @@
 // scopes. The asker's side: handshake.cc.
 // I1 Everything here runs on the thread itself with in_runtime > 0, so a handler that interrupts it
 //    defers; what the handler deferred is found by the test of `poll` when in_runtime is 0 again.
-// I2 After the answer is counted nothing of the round is read but stop_epoch.
+// I2 After the answer is counted nothing of the round is read but its atomics.
 #include <time.h>
 
 #include <cerrno>
@@ -24,18 +24,10 @@ constexpr int64_t kLateRoundNanos = 1'000'000;
 constexpr int64_t kFirstNapNanos = 1'000'000;
 constexpr int64_t kLastNapNanos = 32'000'000;
 
-// Lets the threads that have not yet answered run, until they have. Yielding is not enough: the
-// scheduler chooses the threads that ran least, and those that have just yielded are among them.
-// With a CPU for each running thread nobody comes here: all answer at once.
-void GiveUpSlice() {
-  const int saved = errno;
-  for (int64_t nanos = kFirstNapNanos; nanos <= kLastNapNanos; nanos *= 2) {
-    const timespec nap{0, nanos};
-    nanosleep(&nap, nullptr);
-    // relaxed: a stale count costs one nap.
-    if (round.remaining.load(std::memory_order_relaxed) == 0) break;
-  }
-  errno = saved;
+bool IsOver(uint32_t sequence) {
+  // relaxed (both): a stale view costs one nap.
+  return round.sequence.load(std::memory_order_relaxed) != sequence ||
+         round.remaining.load(std::memory_order_relaxed) == 0;
 }
 
 void Park(uint32_t epoch) {
@@ -48,12 +40,29 @@ void Park(uint32_t epoch) {
 
 }  // namespace
 
+// Lets the threads that have not yet answered run, until they have. Yielding is not enough: the
+// scheduler chooses the threads that ran least, and those that have just yielded are among them.
+// With a CPU for each running thread nobody comes here: all answer at once.
+// The thread sleeps as a blocked one, with the context of its answer, so that the next round need not
+// wait for it.
+void HandshakeImpl::GiveUpSlice(Mutator& m, uint32_t sequence) {
+  if (!TryEnterBlocked(m)) return;  // the next round has come already
+  const int saved = errno;
+  for (int64_t nanos = kFirstNapNanos; nanos <= kLastNapNanos && !IsOver(sequence); nanos *= 2) {
+    const timespec nap{0, nanos};
+    nanosleep(&nap, nullptr);
+  }
+  errno = saved;
+  LeaveBlocked(m);
+}
+
 void HandshakeImpl::Answer(Mutator& m, uintptr_t sp, const uintptr_t* registers) {
   m.SaveContext(sp, registers);
   const bool is_stop = round.is_stop;
   const int64_t started = round.started;
-  // relaxed: written before kPending, which was read with acquire.
+  // relaxed (both): written before kPending, which was read with acquire.
   const uint32_t epoch = round.stop_epoch.load(std::memory_order_relaxed);
+  const uint32_t sequence = round.sequence.load(std::memory_order_relaxed);
   if (round.fn != nullptr) round.fn(m, round.arg);
   m.block_->poll.store(0, std::memory_order_relaxed);  // keeps I3 of mutator.h
   // relaxed: the release below publishes it, and no other asker can come before that.
@@ -66,7 +75,7 @@ void HandshakeImpl::Answer(Mutator& m, uintptr_t sp, const uintptr_t* registers)
     Park(epoch);
   } else if (left != 0 && round.gives_up_slice.load(std::memory_order_relaxed) &&
              MonotonicNanos() - started > kLateRoundNanos) {
-    GiveUpSlice();
+    GiveUpSlice(m, sequence);
   }
 }
 

@@ -130,7 +130,8 @@ void HandshakeImpl::RunRound(HandshakeFn fn, void* arg, bool stop, uintptr_t sp,
   round.is_stop = stop;
   round.needs_resend = false;
   round.started = MonotonicNanos();
-  round.remaining.store(1, std::memory_order_relaxed);  // I2: the asker's own unit
+  round.sequence.fetch_add(1, std::memory_order_relaxed);  // relaxed: published with the states
+  round.remaining.store(1, std::memory_order_relaxed);     // I2: the asker's own unit
   Mutator* claimed = Request(self, stop);
 
   if (self != nullptr) {

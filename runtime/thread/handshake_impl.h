@@ -65,6 +65,7 @@ class HandshakeImpl {
   static Mutator* RequestFrom(Mutator& m, Mutator* claimed);
   static bool SendSignal(Mutator& m);
   static void ReleaseClaimed(Mutator& m);
+  static void GiveUpSlice(Mutator& m, uint32_t sequence);
   static void WaitForAnswers();
   static bool LookAfterPending(int64_t waited_ns);
 };

@@ -25,6 +25,7 @@ struct Round {
   alignas(64) std::atomic<uint32_t> remaining{0};   // futex of the asker
   alignas(64) std::atomic<uint32_t> stop_epoch{0};  // futex of stopped and attaching threads
   std::atomic<pid_t> stopper{0};                    // thread that has stopped the world, or 0
+  std::atomic<uint32_t> sequence{0};                // of rounds
   std::atomic<bool> gives_up_slice{true};
 };
 

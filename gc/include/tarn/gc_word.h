@@ -34,13 +34,21 @@ struct nan_box_codec {
                                              (uint64_t{1} << 48) - 1};
 };
 
+namespace internal {
+// Stacks and conservative objects are scanned through the codec from now on. Returns true. Aborts
+// when more than 8 codecs other than low-bit ones are in use.
+bool NoteCodec(const WordCodec& codec);
+}  // namespace internal
+
 template <class Codec>
 class gc_word {
  public:
   using codec_type = Codec;
 
   constexpr gc_word() noexcept : word_(0) {}
-  explicit gc_word(uintptr_t word) noexcept : word_(internal::ShadeInitial<Decode>(word)) {}
+  explicit gc_word(uintptr_t word) noexcept : word_(internal::ShadeInitial<Decode>(word)) {
+    UseCodec();
+  }
   gc_word(const gc_word& other) noexcept : gc_word(other.load()) {}
   gc_word& operator=(const gc_word& other) noexcept {
     store(other.load());
@@ -49,15 +57,23 @@ class gc_word {
   ~gc_word() = default;
 
   uintptr_t load() const noexcept { return word_.load(std::memory_order_relaxed); }
-  void store(uintptr_t word) noexcept { internal::StoreWord<Decode>(&word_, word); }
+  void store(uintptr_t word) noexcept {
+    UseCodec();
+    internal::StoreWord<Decode>(&word_, word);
+  }
   // For a slot in an object that no other thread can see yet.
   void init(uintptr_t word) noexcept {
+    UseCodec();
     // relaxed: not visible to others.
     word_.store(internal::ShadeInitial<Decode>(word), std::memory_order_relaxed);
   }
 
  private:
   using Decode = internal::CodecDecode<Codec>;
+  // No code: that it is named makes its initialiser run before main.
+  static void UseCodec() noexcept { static_cast<void>(&kNoted); }
+  static inline const bool kNoted = internal::NoteCodec(Codec::codec);
+
   std::atomic<uintptr_t> word_;
 };
 

@@ -1,0 +1,144 @@
+// fork(): the child allocates and collects on what the parent's threads left.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/gc/gc_test_util.h"
+
+namespace tarn {
+namespace {
+
+using rt::kSlowdown;
+
+struct Node {
+  uint64_t value = 0;
+  gc_ptr<Node> next;
+};
+
+// Runs `body` in a forked child; it returns 0 for success. A hanging child is killed by SIGALRM.
+template <class F>
+void InChild(F&& body) {
+  const pid_t pid = fork();
+  ASSERT_GE(pid, 0);
+  if (pid == 0) {
+    alarm(100);
+    _exit(body());
+  }
+  int status = 0;
+  ASSERT_EQ(pid, waitpid(pid, &status, 0));
+  EXPECT_FALSE(WIFSIGNALED(status)) << "signal " << WTERMSIG(status);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << WEXITSTATUS(status);
+}
+
+Node* List(size_t length) {
+  Node* list = nullptr;
+  for (size_t i = 0; i < length; ++i) list = make_gc<Node>(i, list);
+  return list;
+}
+
+bool IsList(Node* list, size_t length) {
+  for (size_t i = length; i-- > 0; list = list->next) {
+    if (list == nullptr || list->value != i) return false;
+  }
+  return list == nullptr;
+}
+
+int UseHeap(const gc_root<Node>& root, size_t length) {
+  for (int round = 0; round < 6; ++round) {
+    for (size_t i = 0; i < 20000 / kSlowdown; ++i) make_gc<Node[]>(i % 50);
+    Collect();
+    VerifyHeapForDebugging();
+    if (!IsList(root, length)) return 10 + round;
+  }
+  return 0;
+}
+
+TEST(ForkTest, ChildAllocatesAndCollects) {
+  gc_root<Node> root = List(1000);
+  InChild([&] { return UseHeap(root, 1000); });
+  EXPECT_EQ(0, UseHeap(root, 1000));
+}
+
+TEST(ForkTest, ChildOfAProcessWithoutCollectionsStartsItsOwn) {
+  InChild([] {
+    gc_root<Node> root = List(1000);
+    return UseHeap(root, 1000);
+  });
+}
+
+TEST(ForkTest, GrandchildWorks) {
+  gc_root<Node> root = List(1000);
+  InChild([&] {
+    InChild([&] { return UseHeap(root, 1000); });
+    return testing::Test::HasFailure() ? 1 : UseHeap(root, 1000);
+  });
+}
+
+// Other threads own spans with live objects, have marked runs half full, allocate and collect while
+// the process forks.
+TEST(ForkTest, ChildKeepsWhatVanishedThreadsAllocated) {
+  std::atomic<bool> stop{false};
+  std::vector<gc_root<Node>> roots(6);
+  std::vector<std::thread> threads;
+  std::atomic<int> ready{0};
+  for (size_t t = 0; t < roots.size(); ++t) {
+    threads.emplace_back([&, t] {
+      // Every other object of the thread's spans is live.
+      Node* list = nullptr;
+      for (size_t i = 0; i < 3001; ++i) {
+        list = make_gc<Node>(i, list);
+        make_gc<Node>();
+      }
+      roots[t] = list;
+      ++ready;
+      while (!stop.load()) {
+        for (int i = 0; i < 1000; ++i) make_gc<Node[]>(static_cast<size_t>(i % 20));
+        if (t == 0) Collect();
+      }
+    });
+  }
+  while (ready.load() != static_cast<int>(roots.size())) std::this_thread::yield();
+  for (int i = 0; i < 5; ++i) {
+    InChild([&] {
+      for (gc_root<Node>& root : roots) {
+        if (const int error = UseHeap(root, 3001)) return error;
+      }
+      // New threads in the child.
+      int error = 0;
+      rt::OnOtherThread([&] { error = UseHeap(roots[1], 3001); });
+      return error;
+    });
+  }
+  stop = true;
+  for (std::thread& t : threads) t.join();
+  for (gc_root<Node>& root : roots) EXPECT_EQ(0, UseHeap(root, 3001));
+}
+
+// What only a vanished thread's stack held is free in the child.
+TEST(ForkTest, ObjectsOfVanishedStacksAreCollectedInTheChild) {
+  std::atomic<bool> stop{false}, ready{false};
+  rt::Hidden h;
+  std::thread holder([&] {
+    Node* n = List(10);
+    h = rt::Hidden(n);
+    ready = true;
+    while (!stop.load()) std::this_thread::yield();
+    KeepAlive(n);
+  });
+  while (!ready.load()) std::this_thread::yield();
+  Collect();
+  EXPECT_TRUE(rt::IsAllocated(h));
+  InChild([&] {
+    Collect();
+    return rt::IsAllocated(h) ? 1 : 0;
+  });
+  stop = true;
+  holder.join();
+}
+
+}  // namespace
+}  // namespace tarn

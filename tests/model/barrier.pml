@@ -1,0 +1,599 @@
+/*
+ * The write-barrier and handshake protocol of concurrent marking, for Spin.
+ *
+ * Two mutator threads, one collector. Objects 1..OBJECTS with one slot each; slot[0] is a root.
+ * A thread is a set of objects that its stack and registers hold, and the operation that it is in.
+ * Handshakes run between any two steps of a thread.
+ *
+ * Not here: weak memory, buffer overflow races, sweeping itself, several slots per object. The README
+ * has the list, the bounds and the results; run_model.py has the configurations.
+ *
+ * I1 At the end of marking every object that a root, a stack or a register reaches is marked.
+ * I2 No object that is reachable is freed at the flip.
+ *
+ * Every guarded step below is atomic and stands for at most one access to memory that others change;
+ * what only the thread itself and its handshakes see is merged into it. SPLIT_STEPS takes such merged
+ * steps apart. A handshake may come anywhere, also in slow paths, which really defer it: more is
+ * allowed here than happens.
+ * A buffer forgets an object that somebody else marks first, so that a round may count as empty
+ * although it brought such objects: again more than happens, since the next round stays possible.
+ */
+#ifndef OBJECTS
+#define OBJECTS 2
+#endif
+#ifndef ALLOCS
+#define ALLOCS 0        /* per thread */
+#endif
+#ifndef CYCLES
+#define CYCLES 1
+#endif
+
+#define BIT(o) ((1 << (o)) >> 1)  /* of object o; 0 for null */
+#define ALL ((1 << OBJECTS) - 1)
+#define BOTH 3                    /* threads that have still to answer */
+
+/* Where a thread is. Hazards are in force from kSlotSet, or kValueSet, to the end of the operation;
+   then the model empties them. Really they stay, which only shades more. */
+#define kIdle 0
+#define kSlotSet 1   /* SPLIT_STEPS: hazard_slot is written */
+#define kValueSet 2  /* SPLIT_STEPS: hazard_value too; next: test the flag */
+#define kSlow 3      /* SPLIT_STEPS: flag seen on; next: read and shade */
+#define kMarked 4    /* MARK_THEN_ENQUEUE: marked, not yet enqueued */
+#define kStoring 5   /* flag seen off, or old and new shaded; next: the store itself */
+#define kSwapping 6  /* OP_EXCHANGE: flag seen on, new shaded; next: swap and shade what came out */
+#define kOldRead 7   /* OLD_VALUE_BEFORE_HAZARD: old value read, nothing published */
+#define kColour 8    /* COLOUR_STRADDLES_HANDSHAKE: colour read, cell not yet taken */
+#define HAZARD_SLOT(t) (at[t] >= kSlotSet && at[t] <= kSwapping)
+#define HAZARD_VALUE(t) (at[t] >= kValueSet && at[t] <= kSwapping)
+
+/* --- The heap */
+byte slot[OBJECTS + 1];
+byte used;    /* allocated objects */
+byte marked;
+byte grey;    /* marked and waiting in the queue */
+bool root_done;
+
+/* --- The threads */
+byte at[2];
+byte store_slot[2], store_value[2];  /* of the operation in flight */
+byte old[2];                         /* only where the old value lives across steps */
+#ifdef MARK_THEN_ENQUEUE_INTERRUPTIBLE
+byte late[2];                        /* marked objects that are not yet enqueued */
+#endif
+byte held[2];                        /* objects in stack and registers */
+byte buffer[2];                      /* shaded, not yet handed over */
+bool barrier_on[2];
+bool black[2];                       /* new objects are marked */
+#ifdef STORES0
+byte stores[2];                      /* begun so far, at most STORES0 and STORES1 */
+#define MAY_STORE(t) (stores[t] < (t == 0 -> STORES0 : STORES1))
+#else
+#define MAY_STORE(t) true
+#endif
+#if ALLOCS > 0
+byte allocs[2];
+#endif
+
+/* --- The collector */
+#define kH1 0
+#define kH1b 1
+#define kH2 2
+#define kDrain 3
+#define kRound 4
+#define kStop 5      /* RESCAN_ROOT, RESCAN_ALL: everybody stands still */
+#define kH3 6
+#define kFlip 7
+#define kH0 8
+#define kDone 9
+byte phase, pending, cycle;
+bool brought;        /* by this F round */
+
+hidden byte i, o, reach, c;
+
+#define RUNNING (phase != kStop && phase != kDone)
+
+/* What shading does: the object goes to the thread's buffer; the queue's owner sets the mark bit. */
+#ifdef MARK_WHEN_SHADED
+#define SHADE(t, set) buffer[t] = buffer[t] | ((set) & ~marked); marked = marked | (set)
+#else
+#define SHADE(t, set) buffer[t] = buffer[t] | ((set) & ~marked)
+#endif
+
+/* Objects that the operation in flight holds in registers. They are in held as well. */
+#define REGISTERS(t) (BIT(store_slot[t]) | BIT(store_value[t]))
+
+/* reach = everything that roots and threads reach. */
+inline closure() {
+  reach = held[0] | held[1] | BIT(slot[0]) | BIT(old[0]) | BIT(old[1]);
+  i = 0;
+  do
+  :: i < OBJECTS ->
+     o = 1;
+     do
+     :: o <= OBJECTS ->
+        if
+        :: reach & BIT(o) -> reach = reach | BIT(slot[o])
+        :: else
+        fi;
+        o++
+     :: else -> break
+     od;
+     i++
+  :: else -> break
+  od;
+  i = 0; o = 0
+}
+
+/* ---------------------------------------------------------------- Mutators */
+
+#if OBJECTS > 2
+#define ANY_HELD(t, x) \
+  if \
+  :: held[t] & 1 -> x = 1 \
+  :: held[t] & 2 -> x = 2 \
+  :: held[t] & 4 -> x = 3 \
+  :: x = 0 \
+  fi
+#else
+#define ANY_HELD(t, x) \
+  if \
+  :: held[t] & 1 -> x = 1 \
+  :: held[t] & 2 -> x = 2 \
+  :: x = 0 \
+  fi
+#endif
+
+/* Flag seen on: reads the old value and shades both. Compare-and-swap shades what it expects. */
+inline slow_path(t) {
+#if defined(OLD_VALUE_BEFORE_HAZARD) || defined(OP_CAS)
+  c = old[t];
+#else
+  c = slot[store_slot[t]];
+#endif
+  reach = 0;
+#if !defined(NO_DELETION) && !defined(OP_EXCHANGE)
+  reach = reach | BIT(c);
+#endif
+#ifndef NO_INSERTION
+  reach = reach | BIT(store_value[t]);
+#endif
+#ifdef ROOT_WITHOUT_BARRIER
+  if
+  :: store_slot[t] == 0 -> reach = 0
+  :: else
+  fi;
+#endif
+#if defined(MARK_THEN_ENQUEUE_INTERRUPTIBLE)
+  late[t] = reach & ~marked;
+  marked = marked | reach;
+  at[t] = kMarked;
+#elif defined(OP_EXCHANGE)
+  SHADE(t, reach);
+  at[t] = kSwapping;
+#else
+  SHADE(t, reach);
+  at[t] = kStoring;
+#endif
+  reach = 0; c = 0
+}
+
+inline test_flag(t) {
+  if
+  :: barrier_on[t] ->
+#ifdef SPLIT_STEPS
+     at[t] = kSlow
+#else
+     slow_path(t)
+#endif
+  :: else -> at[t] = kStoring
+  fi;
+#ifdef OLD_VALUE_BEFORE_HAZARD
+  old[t] = 0
+#else
+  skip
+#endif
+}
+
+/* The step that publishes the new value, and what must not be separated from it. */
+inline publish(t) {
+#if defined(OP_EXCHANGE)
+  c = slot[store_slot[t]];
+  if
+  :: at[t] == kSwapping -> SHADE(t, BIT(c))
+  :: else
+  fi;
+  slot[store_slot[t]] = store_value[t];
+  held[t] = held[t] | BIT(c);
+  c = 0
+#elif defined(OP_CAS)
+  if
+  :: slot[store_slot[t]] == old[t] -> slot[store_slot[t]] = store_value[t]
+  :: else
+  fi
+#else
+  slot[store_slot[t]] = store_value[t]
+#endif
+}
+
+proctype Mutator(byte t) {
+  do
+  /* A store: hazards, flag, old value, shading. */
+  :: atomic {
+       at[t] == kIdle && RUNNING && MAY_STORE(t) ->
+#ifdef STORES0
+       stores[t]++;
+#endif
+       ANY_HELD(t, store_slot[t]);
+       ANY_HELD(t, store_value[t]);
+#if defined(OP_CAS)
+       ANY_HELD(t, old[t]);
+#endif
+       d_step {
+#if defined(OLD_VALUE_BEFORE_HAZARD)
+         old[t] = slot[store_slot[t]]; at[t] = kOldRead
+#elif defined(SPLIT_STEPS)
+         at[t] = kSlotSet
+#else
+         test_flag(t)
+#endif
+       }
+     }
+#ifdef SPLIT_STEPS
+  :: d_step { at[t] == kSlotSet && RUNNING -> at[t] = kValueSet }
+  :: d_step { at[t] == kValueSet && RUNNING -> test_flag(t) }
+  :: d_step { at[t] == kSlow && RUNNING -> slow_path(t) }
+#endif
+#ifdef OLD_VALUE_BEFORE_HAZARD
+  :: d_step { at[t] == kOldRead && RUNNING -> test_flag(t) }
+#endif
+#ifdef MARK_THEN_ENQUEUE_INTERRUPTIBLE
+  :: d_step {
+       at[t] == kMarked && RUNNING ->
+       buffer[t] = buffer[t] | late[t]; late[t] = 0; at[t] = kStoring
+     }
+#endif
+  /* The store itself. */
+  :: d_step {
+       (at[t] == kStoring || at[t] == kSwapping) && RUNNING ->
+       publish(t);
+       at[t] = kIdle; store_slot[t] = 0; store_value[t] = 0;
+#ifdef OP_CAS
+       old[t] = 0
+#endif
+     }
+  /* A load, a variable that dies, an allocation. */
+  :: atomic {
+       at[t] == kIdle && RUNNING ->
+       ANY_HELD(t, c);
+       held[t] = held[t] | BIT(slot[c]);
+       c = 0
+     }
+  :: atomic {
+       at[t] == kIdle && held[t] != 0 && RUNNING ->
+       ANY_HELD(t, c);
+       held[t] = held[t] & ~BIT(c);
+       c = 0
+     }
+#if ALLOCS > 0
+  :: atomic {
+       at[t] == kIdle && allocs[t] < ALLOCS && used != ALL && RUNNING ->
+#ifdef COLOUR_STRADDLES_HANDSHAKE
+       old[t] = black[t]; at[t] = kColour
+     }
+  :: atomic {
+       at[t] == kColour && RUNNING && used != ALL ->
+#endif
+       if
+       :: !(used & 1) -> c = 1
+       :: !(used & 2) -> c = 2
+#if OBJECTS > 2
+       :: !(used & 4) -> c = 3
+#endif
+       fi;
+       d_step {
+         used = used | BIT(c);
+         slot[c] = 0;
+         held[t] = held[t] | BIT(c);
+#ifdef COLOUR_STRADDLES_HANDSHAKE
+         marked = (old[t] -> marked | BIT(c) : marked & ~BIT(c));
+         old[t] = 0;
+         at[t] = kIdle;
+#else
+         marked = (black[t] -> marked | BIT(c) : marked & ~BIT(c));
+#endif
+         allocs[t]++;
+         c = 0
+       }
+     }
+#endif
+  od
+}
+
+/* ---------------------------------------------------------------- Handshakes
+   Run at once, as the thread's own handler does: they touch the thread's block, its stack and one slot. */
+
+inline shade_hazard_value(t) {
+#ifndef NO_HAZARD_VALUE
+  if
+  :: HAZARD_VALUE(t) -> SHADE(t, BIT(store_value[t]))
+  :: else
+  fi
+#else
+  skip
+#endif
+}
+
+inline shade_hazard_slot(t) {
+#ifndef NO_HAZARD_SLOT
+  if
+  :: HAZARD_SLOT(t) -> SHADE(t, BIT(slot[store_slot[t]]))
+  :: else
+  fi
+#else
+  skip
+#endif
+}
+
+inline h1(t) {
+  barrier_on[t] = true;
+  shade_hazard_value(t);
+#ifdef NO_H1B
+  shade_hazard_slot(t);
+#endif
+#ifdef BLACK_FROM_H1
+  black[t] = true;
+#endif
+}
+
+inline h1b(t) {
+#ifndef H1B_IN_H2
+  shade_hazard_slot(t)
+#else
+  skip
+#endif
+}
+
+inline h2(t) {
+#ifdef H1B_IN_H2
+  shade_hazard_slot(t);
+#endif
+#ifdef NO_REGISTER_SCAN
+  SHADE(t, held[t] & ~REGISTERS(t));
+#elif defined(OLD_VALUE_BEFORE_HAZARD) || defined(OP_CAS)
+  SHADE(t, held[t] | BIT(old[t]));
+#else
+  SHADE(t, held[t]);
+#endif
+  black[t] = true
+}
+
+/* Mark bits are set here and in trace_value only, by the owner of the queue. */
+inline mark(set) {
+  marked = marked | (set);
+#if !defined(MARK_WHEN_SHADED) && !defined(MARK_THEN_ENQUEUE_INTERRUPTIBLE)
+  buffer[0] = buffer[0] & ~marked;
+  buffer[1] = buffer[1] & ~marked;
+#endif
+}
+
+inline hand_over(t) {
+  brought = brought || buffer[t] != 0;
+  grey = grey | buffer[t];
+  reach = buffer[t];
+  buffer[t] = 0;
+  mark(reach);
+  reach = 0
+}
+
+/* ---------------------------------------------------------------- Collector */
+
+#ifdef TRACE_BEFORE_H1_DONE
+#define TRACING (phase <= kRound)
+#else
+#define TRACING (phase >= kH1b && phase <= kRound)
+#endif
+
+inline trace_value(v) {
+  grey = grey | (BIT(v) & ~marked);
+  mark(BIT(v))
+}
+
+/* One answer of one thread, and what follows when all have answered. */
+inline answer(t) {
+  pending = pending & ~(1 << t);
+  if
+  :: phase == kH1 -> h1(t)
+  :: phase == kH1b ->
+#ifdef H2_BEFORE_ALL_H1B
+     h1b(t); h2(t)
+#else
+     h1b(t)
+#endif
+  :: phase == kH2 -> h2(t)
+  :: phase == kRound -> hand_over(t)
+  :: phase == kH3 -> barrier_on[t] = false
+  :: phase == kH0 -> black[t] = false
+  fi;
+  if
+  :: pending == 0 && phase == kH1 -> pending = BOTH;
+#ifdef NO_H1B
+     phase = kH2
+#else
+     phase = kH1b
+#endif
+  :: pending == 0 && phase == kH1b ->
+#ifdef H2_BEFORE_ALL_H1B
+     phase = kDrain
+#else
+     phase = kH2; pending = BOTH
+#endif
+  :: pending == 0 && phase == kH2 -> phase = kDrain
+  :: pending == 0 && phase == kH3 -> phase = kFlip
+  :: pending == 0 && phase == kH0 -> phase = kH1; pending = BOTH
+  :: else
+  fi
+}
+
+/* I1: called at the end of marking. */
+inline check_marked() {
+  closure();
+  assert((reach & ~marked) == 0);
+  reach = 0
+}
+
+inline marking_over() {
+  root_done = false;
+  brought = false;
+#ifdef THROUGH_FLIP
+  phase = kH3; pending = BOTH
+#else
+  phase = kDone
+#endif
+}
+
+#define QUIET (grey == 0 && root_done)
+
+proctype Collector() {
+  do
+  :: d_step { (pending & 1) -> answer(0) }
+  :: d_step { (pending & 2) -> answer(1) }
+  /* Trace: one root, one object at a time. */
+  :: d_step { TRACING && !root_done -> trace_value(slot[0]); root_done = true }
+  :: atomic {
+       TRACING && grey != 0 ->
+       if
+       :: grey & 1 -> c = 1
+       :: grey & 2 -> c = 2
+#if OBJECTS > 2
+       :: grey & 4 -> c = 3
+#endif
+       fi;
+       d_step { grey = grey & ~BIT(c); trace_value(slot[c]); c = 0 }
+     }
+  /* F rounds. */
+  :: d_step { phase == kDrain && QUIET -> phase = kRound; pending = BOTH; brought = false }
+  :: atomic {
+       phase == kRound && pending == 0 && QUIET ->
+       if
+#ifdef ONE_F_ROUND
+       :: true ->
+#else
+       :: phase = kDrain; brought = false
+       :: !brought ->
+#endif
+#if defined(RESCAN_ROOT) || defined(RESCAN_ALL)
+          phase = kStop
+#else
+          d_step { check_marked(); marking_over() }
+#endif
+       fi
+     }
+#if defined(RESCAN_ROOT) || defined(RESCAN_ALL)
+  /* A real stop: what has no barrier is scanned again, and marking is finished in it. */
+  :: d_step {
+       phase == kStop ->
+       grey = 0;
+       marked = marked | buffer[0] | buffer[1] | BIT(slot[0]);
+#ifdef RESCAN_ALL
+       marked = marked | held[0] | held[1];
+#endif
+       reach = marked;
+       i = 0;
+       do
+       :: i < OBJECTS ->
+          o = 1;
+          do
+          :: o <= OBJECTS ->
+             if
+             :: marked & BIT(o) -> marked = marked | BIT(slot[o])
+             :: else
+             fi;
+             o++
+          :: else -> break
+          od;
+          i++
+       :: else -> break
+       od;
+       check_marked(); marking_over()
+     }
+#endif
+#ifdef THROUGH_FLIP
+  :: d_step {
+       phase == kFlip ->
+       check_marked();  /* keeps I2: what is not marked is freed now */
+       used = used & marked;
+       marked = 0;
+       cycle++;
+       o = 1;
+       do
+       :: o <= OBJECTS ->
+          if
+          :: used & BIT(o) -> skip
+          :: else -> slot[o] = 0
+          fi;
+          o++
+       :: else -> break
+       od;
+       o = 0;
+       if
+       :: cycle == CYCLES -> phase = kDone
+#ifdef BLACK_SURVIVES_FLIP
+       :: else -> phase = kH1; pending = BOTH
+#else
+       :: else -> phase = kH0; pending = BOTH
+#endif
+       fi
+     }
+#endif
+  od
+}
+
+/* ---------------------------------------------------------------- Start
+   Any heap, any stacks, each thread idle or just before a store whose flag test said off. */
+
+inline choose_start(t) {
+  if
+  :: skip
+  :: ANY_HELD(t, store_slot[t]);
+     ANY_HELD(t, store_value[t]);
+#ifdef OP_CAS
+     ANY_HELD(t, old[t]);
+#endif
+     at[t] = kStoring
+  fi
+}
+
+init {
+  atomic {
+    /* Objects are interchangeable: the used ones come first. */
+#if ALLOCS > 0
+    select(c : 0 .. OBJECTS);
+#else
+    c = OBJECTS;  /* garbage among them stands for fewer */
+#endif
+    used = (1 << c) - 1;
+    if
+    :: c == 0
+    :: c > 0 -> select(o : 0 .. c); slot[0] = o; select(o : 0 .. c); slot[1] = o
+    fi;
+    if
+    :: c > 1 -> select(o : 0 .. c); slot[2] = o
+    :: else
+    fi;
+#if OBJECTS > 2
+    if
+    :: c > 2 -> select(o : 0 .. c); slot[3] = o
+    :: else
+    fi;
+#endif
+    select(o : 0 .. (1 << c) - 1); held[0] = o;
+    select(o : 0 .. (1 << c) - 1); held[1] = o;
+    c = 0; o = 0;
+    choose_start(0);
+    choose_start(1);
+    pending = BOTH;
+    run Collector();
+    run Mutator(0);
+    run Mutator(1)
+  }
+}
