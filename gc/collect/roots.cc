@@ -141,7 +141,7 @@ uint64_t Roots::ScanConservativeObjects(MarkSink& sink) const {
         const uint64_t marks = cage.Bits(table, page)[i / 64].load(std::memory_order_relaxed);
         if (!((marks >> (i % 64)) & 1)) continue;
         const auto* words = reinterpret_cast<const uintptr_t*>(cage.AddressOf(page) + i * elem);
-        ScanWordsConservatively(*heap_, *layouts_, words, words + elem / sizeof(uintptr_t), sink);
+        ScanWordsConservatively(*heap_, words, words + elem / sizeof(uintptr_t), sink);
         bytes += elem;
       }
     }
