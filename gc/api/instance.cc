@@ -67,6 +67,7 @@ void Clobber(void*, uintptr_t p, size_t bytes) {
 void AtforkPrepare() {
   Instance::IfStarted()->collector().PrepareFork();
   CloseForkGate();
+  Instance::IfStarted()->collector().LockForFork();
   ThreadRegistry::Get().PrepareFork();
 }
 void AtforkParent() {

@@ -280,8 +280,9 @@ void Collector::FinishCycle(CycleRecord& record) {
 
 void Collector::PrepareFork() {
   RunBlocked([&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { cycle_lock_.Acquire(); });
-  lock_.Acquire();
 }
+
+void Collector::LockForFork() { lock_.Acquire(); }
 
 void Collector::ParentAfterFork() {
   lock_.Release();
