@@ -52,7 +52,9 @@ void OnAttached(Mutator& m) {
 void OnDetaching(Mutator& m) {
   if (m.cache == nullptr) return;
   m.block()->runs = const_cast<internal::Run*>(internal::kEmptyRuns);
-  m.cache->Release(/*marking=*/false);
+  // While threads are being stopped for marking, those that stopped early may have queued what this
+  // one owns: then nothing is given back.
+  m.cache->Release(Instance::IfStarted()->collector().phase().Get() != Phase::kOff);
   m.cache = nullptr;
   Instance::IfStarted()->collector().roots().ClearThreadCallbacks(*m.gc);
   m.gc->~MutatorGc();
