@@ -10,6 +10,7 @@ tarn_packages=(
   "ninja-build ninja"
   "g++ g++"
   "clang-14 clang++-14"
+  "libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.asan*.a"
   "clang-format-14 clang-format-14"
   "libabsl-dev /usr/include/absl/status/statusor.h"
   "libgtest-dev /usr/include/gtest/gtest.h"

@@ -87,7 +87,7 @@ Node* Expander::Expand(Value form, Value scope) {
   }
   if (IsIdentifier(form)) return ExpandReference(form, scope);
   if (form.IsNull()) SyntaxError(form, "empty combination:");
-  return Const(form);
+  return Const(StripSyntax(form));
 }
 
 Node* Expander::ExpandPair(Value form, Value scope) {

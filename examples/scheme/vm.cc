@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 
 #include "examples/scheme/builtins.h"
 #include "examples/scheme/codegen.h"
@@ -64,6 +65,8 @@ void InitVm(const VmOptions& options) {
   g_vm.sp = g_vm.base;
   tarn::AddThreadRoots(ScanRoots, nullptr);
   g_vm.roots.underflow = NewUnderflowClosure();
+  g_vm.roots.out_of_memory =
+      NewCondition(ConditionKind::kError, MakeString("out of memory"), kNull, kFalse);
   g_vm.roots.raise = SystemEnvironment()->CellForDefinition(Sym("raise"));
   g_vm.roots.rewind = SystemEnvironment()->CellForDefinition(Sym("%rewind"));
   g_vm.Reset();
@@ -93,14 +96,16 @@ Value Vm::Run(Closure* thunk) {
     try {
       return Dispatch(args);
     } catch (const SchemeThrow&) {
-      // As a call of (raise condition) from where the registers are. The words that the failed
-      // instruction had on the stack stay below it.
-      const Value raise_procedure = roots.raise->value;
-      if (raise_procedure == kUnbound) throw SchemeUncaught{CurrentLocation()};
-      *sp++ = roots.thrown;
-      roots.acc = raise_procedure;
-      args = 1;
+    } catch (const std::bad_alloc&) {
+      roots.thrown = Value::Of(roots.out_of_memory);
     }
+    // As a call of (raise condition) from where the registers are. The words that the failed instruction had
+    // on the stack stay below it.
+    const Value raise_procedure = roots.raise->value;
+    if (raise_procedure == kUnbound) throw SchemeUncaught{CurrentLocation()};
+    *sp++ = roots.thrown;
+    roots.acc = raise_procedure;
+    args = 1;
   }
 }
 

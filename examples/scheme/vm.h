@@ -36,15 +36,16 @@ struct Vm {
   // Roots, scanned as words; keep them together.
   struct Roots {
     Value acc;
-    Closure* closure;    // running
-    Continuation* next;  // below the bottom of the stack
-    Value winders;       // list of #(before after handlers params), innermost first
-    Value handlers;      // list of procedures, innermost first
-    Value params;        // list of (parameter . value), innermost first
-    Value thrown;        // in flight with SchemeThrow or SchemeExit
-    Value who;           // the Builtin or symbol to name in an error
-    Closure* underflow;  // its code is the Underflow instruction
-    Cell* raise;         // Scheme procedures that the VM calls
+    Closure* closure;          // running
+    Continuation* next;        // below the bottom of the stack
+    Value winders;             // list of #(before after handlers params), innermost first
+    Value handlers;            // list of procedures, innermost first
+    Value params;              // list of (parameter . value), innermost first
+    Value thrown;              // in flight with SchemeThrow or SchemeExit
+    Value who;                 // the Builtin or symbol to name in an error
+    Condition* out_of_memory;  // made at the start, when there is memory
+    Closure* underflow;        // its code is the Underflow instruction
+    Cell* raise;               // Scheme procedures that the VM calls
     Cell* rewind;
   } roots;
 

@@ -142,7 +142,10 @@ Value Vm::Capture() {
   k->winders.Init(roots.winders);
   k->handlers.Init(roots.handlers);
   k->params.Init(roots.params);
-  k->next = roots.next;
+  // An empty piece below an empty one is of no use; a loop that captures in its tail call would chain them.
+  Continuation* next = roots.next;
+  while (next != nullptr && next->length == 0) next = next->next;
+  k->next = next;
   const auto length = static_cast<uint64_t>(sp - base);
   if (roots.closure != roots.underflow) {
     // The words may be pointers, return addresses and frame sizes: all scanned conservatively.

@@ -54,6 +54,8 @@ void OnAttached(Mutator& m) {
 void OnDetaching(Mutator& m) {
   if (m.cache == nullptr) return;
   m.block()->runs = const_cast<internal::Run*>(internal::kEmptyRuns);
+  // While threads are being stopped for marking, those that stopped early may have queued what this
+  // one owns: then nothing is given back.
   m.cache->Release(Instance::IfStarted()->collector().phase().Get() != Phase::kOff);
   m.cache = nullptr;
   Instance::IfStarted()->collector().roots().ClearThreadCallbacks(*m.gc);
@@ -69,6 +71,7 @@ void Clobber(void*, uintptr_t p, size_t bytes) {
 void AtforkPrepare() {
   Instance::IfStarted()->collector().PrepareFork();
   CloseForkGate();
+  Instance::IfStarted()->collector().LockForFork();
   ThreadRegistry::Get().PrepareFork();
 }
 void AtforkParent() {

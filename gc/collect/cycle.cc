@@ -46,7 +46,8 @@ Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& me
 
 // A stopped world allocates nothing while it is marked: the trigger is the goal then.
 void Collector::PublishTriggerLocked() {
-  const TriggerPoint point = pacer_.Trigger(MemoryReading{});
+  TriggerPoint point = pacer_.Trigger(MemoryReading{});
+  if (pacer_.gc_percent() < 0) point = {kNoGoal, kNoGoal};  // there is no memory limit yet
   goal_.store(point.goal, std::memory_order_relaxed);
   heap_.stats().trigger.store(options_.stop_the_world != 0 ? point.goal : point.trigger,
                               std::memory_order_relaxed);

@@ -89,8 +89,11 @@ class Collector {
   CycleTotals totals();
   double GcCpuFraction();
 
-  // fork(): between the first call and one of the others no cycle starts or runs.
+  // fork(): between the first call and one of the last two no cycle starts or runs.
   void PrepareFork() ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  // After it, when no other thread is inside the runtime: one that waited for the lock there would
+  // never leave.
+  void LockForFork() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void ParentAfterFork() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void ChildAfterFork() ABSL_NO_THREAD_SAFETY_ANALYSIS;
 

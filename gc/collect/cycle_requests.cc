@@ -173,11 +173,17 @@ void Collector::PrepareFork() {
   RunBlocked([&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { cycle_lock_.Acquire(); });
 }
 
-void Collector::ParentAfterFork() { cycle_lock_.Release(); }
+void Collector::LockForFork() { lock_.Acquire(); }
+
+void Collector::ParentAfterFork() {
+  lock_.Release();
+  cycle_lock_.Release();
+}
 
 void Collector::ChildAfterFork() {
   driver_.store(kNoDriver, std::memory_order_relaxed);  // relaxed: the child has one thread
   workers_.ForgetThreads();
+  lock_.Release();
   cycle_lock_.Release();
 }
 

@@ -7,6 +7,7 @@
 #ifndef TARN_RUNTIME_HEAP_CENTRAL_LIST_H_
 #define TARN_RUNTIME_HEAP_CENTRAL_LIST_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -59,6 +60,15 @@ class alignas(64) CentralList {
   void PutSwept(Span* s, bool full) {
     LockHolder hold(lock_);
     swept_[full].Push(s);
+  }
+  // The same for a span that may have been overtaken by the flip: `gen` is read under the lock that
+  // Flip takes, so a span of the last generation never stays among the swept ones.
+  void Put(Span* s, bool full, const std::atomic<uint32_t>& gen) {
+    LockHolder hold(lock_);
+    // relaxed: the lock orders it against Flip, which comes after the change.
+    const bool swept = s->sweepgen.load(std::memory_order_relaxed) ==
+                       gen.load(std::memory_order_relaxed);
+    (swept ? swept_ : unswept_)[full].Push(s);
   }
   Span* TakeSweptPartial() {
     LockHolder hold(lock_);

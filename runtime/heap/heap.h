@@ -52,6 +52,9 @@ class Heap {
     // marks.
     return sweepgen_.load(std::memory_order_acquire);
   }
+  // Puts a span that a thread took back into its class's list.
+  void PutBack(Span* s, bool full) { central_[s->span_class].Put(s, full, sweepgen_); }
+
   // Which of the two bit tables holds allocation bits of spans of generation `gen`; marks are in
   // the other.
   static unsigned AllocTable(uint32_t gen) { return (gen >> 1) & 1; }

@@ -80,7 +80,7 @@ bool SweepOne(Heap& heap, uint16_t span_class) {
   if (left == 0) {
     heap.pages().FreeSpan(s);
   } else {
-    central.PutSwept(s, left == s->nelems);
+    heap.PutBack(s, left == s->nelems);
   }
   return true;
 }

@@ -132,7 +132,7 @@ void ThreadCache::ReleaseSpan(uint16_t span_class, bool marking) {
   if (span->alloc_count == 0 && !marking) {
     heap_->pages().FreeSpan(span);
   } else {
-    heap_->central(span_class).PutSwept(span, span->alloc_count == span->nelems);
+    heap_->PutBack(span, span->alloc_count == span->nelems);
   }
 }
 
@@ -178,7 +178,7 @@ Span* ThreadCache::TakeSweptSpan(uint16_t span_class) {
     // While the lists are being flipped, either may hold spans of either generation.
     if (NeedsSweep(*heap_, *s)) SweepSpan(*heap_, s);
     if (s->alloc_count < s->nelems) return s;
-    central.PutSwept(s, true);
+    heap_->PutBack(s, true);
   }
   return nullptr;
 }
@@ -246,7 +246,7 @@ void* ThreadCache::AllocateLarge(uint16_t span_class, size_t bytes) {
   HeapStats::Add(heap_->stats().allocated_objects, 1);
   HeapStats::Add(heap_->stats().large_objects, 1);
   FlushLive();
-  heap_->central(span_class).PutSwept(s, true);
+  heap_->PutBack(s, true);
   return p;
 }
 

@@ -51,6 +51,7 @@ class ThreadCache {
   // marked, are taken with their mark bits set; 0: none. The generation decides, so that what is
   // taken after the flip is white whenever the thread learns of it.
   void SetBlack(uint32_t gen) { black_gen_ = gen; }
+  uint32_t black_gen() const { return black_gen_; }
   // Sets the mark bits of [cursor, limit) of every run and of the tiny block; returns the bytes
   // newly marked. In a handshake of the thread.
   uint64_t MarkRuns();

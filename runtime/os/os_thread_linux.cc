@@ -101,7 +101,7 @@ void GetThreadName(char (&name)[kThreadNameBytes]) {
 void SetThreadName(const char* name) {
   ErrnoKeeper keeper;
   char cut[kThreadNameBytes] = {};
-  std::strncpy(cut, name, kThreadNameBytes - 1);
+  std::memcpy(cut, name, strnlen(name, kThreadNameBytes - 1));
   prctl(PR_SET_NAME, cut, 0, 0, 0);
 }
 
@@ -109,7 +109,7 @@ int SpawnRuntimeThread(const char* name, void (*run)(void*), void* arg) {
   ErrnoKeeper keeper;
   auto* info = new (std::nothrow) StartInfo{run, arg, {}};
   if (info == nullptr) return ENOMEM;
-  std::strncpy(info->name, name, kThreadNameBytes - 1);
+  std::memcpy(info->name, name, strnlen(name, kThreadNameBytes - 1));
   pthread_attr_t attr;
   if (const int error = pthread_attr_init(&attr); error != 0) {
     delete info;

@@ -18,16 +18,23 @@ namespace {
 
 // A round this old has threads that wait for a CPU.
 constexpr int64_t kLateRoundNanos = 1'000'000;
-// Naps double, so that a thread sleeps at most as long again as the round has lasted, and even
-// hundreds of napping threads cost the pending ones little. Together they are about what a thread
-// waits for a CPU anyway when there are ten times as many threads as CPUs.
+// Naps double, so that a thread sleeps at most as long again as it has slept, and even hundreds of
+// napping threads cost the pending ones little.
 constexpr int64_t kFirstNapNanos = 1'000'000;
-constexpr int64_t kLastNapNanos = 32'000'000;
+constexpr int64_t kLastNapNanos = 16'000'000;
+// How long a thread naps in all: the second if the asker has found that a pending thread has not run
+// since it was asked. Without naps that thread would wait longer still: for a slice of each of the
+// others.
+constexpr int64_t kNapsNanos = 64'000'000;
+constexpr int64_t kNapsIfStarvingNanos = 1'000'000'000;
 
-bool IsOver(uint32_t sequence) {
-  // relaxed (both): a stale view costs one nap.
-  return round.sequence.load(std::memory_order_relaxed) != sequence ||
-         round.remaining.load(std::memory_order_relaxed) == 0;
+bool ShouldNap(uint32_t sequence, int64_t slept) {
+  // relaxed (all): a stale view costs one nap.
+  if (round.remaining.load(std::memory_order_relaxed) == 0) return false;
+  if (slept < kNapsNanos) return true;
+  return slept < kNapsIfStarvingNanos &&
+         round.sequence.load(std::memory_order_relaxed) == sequence &&
+         round.is_starving.load(std::memory_order_relaxed);
 }
 
 void Park(uint32_t epoch) {
@@ -48,7 +55,9 @@ void Park(uint32_t epoch) {
 void HandshakeImpl::GiveUpSlice(Mutator& m, uint32_t sequence) {
   if (!TryEnterBlocked(m)) return;  // the next round has come already
   const int saved = errno;
-  for (int64_t nanos = kFirstNapNanos; nanos <= kLastNapNanos && !IsOver(sequence); nanos *= 2) {
+  int64_t slept = 0;
+  for (int64_t nanos = kFirstNapNanos; ShouldNap(sequence, slept); slept += nanos) {
+    if (slept > nanos && nanos < kLastNapNanos) nanos *= 2;
     const timespec nap{0, nanos};
     nanosleep(&nap, nullptr);
   }
@@ -129,9 +138,30 @@ void HandshakeImpl::LeaveBlocked(Mutator& m) {
   }
 }
 
-void HandshakeImpl::NoteSignal() {
-  // relaxed: see SendSignal().
-  if (Mutator* m = Mutator::Current()) m->signal_due_.store(0, std::memory_order_relaxed);
+[[gnu::noinline]] void HandshakeImpl::GiveUpSliceHere(Mutator& m) {
+  uintptr_t registers[internal::kCapturedRegisters];
+  m.SaveContext(tarn_internal_capture_registers(registers), registers);
+  GiveUpSlice(m, round.sequence.load(std::memory_order_relaxed));  // relaxed: see ShouldNap
+}
+
+void HandshakeImpl::TakeSignal() {
+  internal::MutatorBlock& block = internal::t_block;
+  Mutator* m = block.mutator;
+  if (m == nullptr) return;
+  m->signal_due_.store(0, std::memory_order_relaxed);  // relaxed: see SendSignal()
+  AnswerSlow();
+  // relaxed (all): the asker has asked for a nap, which is a favour.
+  if (block.in_runtime.load(std::memory_order_relaxed) != 0 ||
+      !round.is_starving.load(std::memory_order_relaxed) ||
+      round.remaining.load(std::memory_order_relaxed) == 0) {
+    return;
+  }
+  block.in_runtime.store(1, std::memory_order_relaxed);
+  std::atomic_signal_fence(std::memory_order_seq_cst);  // against handlers on this thread
+  GiveUpSliceHere(*m);
+  std::atomic_signal_fence(std::memory_order_seq_cst);  // against handlers on this thread
+  block.in_runtime.store(0, std::memory_order_relaxed);
+  AnswerSlow();
 }
 
 bool HandshakeImpl::IsWorldStopped() {

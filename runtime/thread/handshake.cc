@@ -16,7 +16,9 @@ namespace {
 
 // A thread that runs answers within a few microseconds; after that the asker sleeps.
 constexpr int64_t kSpinNanos = 20'000;
-constexpr int64_t kFirstLookNanos = 10'000'000;
+constexpr int64_t kFirstLookNanos = 2'000'000;
+constexpr int64_t kLastLookNanos = 100'000'000;
+constexpr int64_t kResendNanos = 10'000'000;
 constexpr int64_t kWarnNanos = int64_t{10} * 1'000'000'000;
 
 // Serialises askers. Taken before the registry's lock.
@@ -130,6 +132,7 @@ void HandshakeImpl::RunRound(HandshakeFn fn, void* arg, bool stop, uintptr_t sp,
   round.is_stop = stop;
   round.needs_resend = false;
   round.started = MonotonicNanos();
+  round.is_starving.store(false, std::memory_order_relaxed);
   round.sequence.fetch_add(1, std::memory_order_relaxed);  // relaxed: published with the states
   round.remaining.store(1, std::memory_order_relaxed);     // I2: the asker's own unit
   Mutator* claimed = Request(self, stop);
@@ -175,8 +178,8 @@ void HandshakeImpl::WaitForAnswers() {
     if (MonotonicNanos() - start > kSpinNanos) break;
     for (int i = 0; i < 16; ++i) CpuRelax();
   }
-  int64_t patience = round.needs_resend ? 1'000'000 : kFirstLookNanos;
-  bool has_warned = false;
+  int64_t patience = kFirstLookNanos;
+  int64_t last_warning = 0;
   for (;;) {
     // acquire: pairs with the release in Answer(), as above.
     const uint32_t left = round.remaining.load(std::memory_order_acquire);
@@ -184,41 +187,59 @@ void HandshakeImpl::WaitForAnswers() {
     const int64_t before = MonotonicNanos();
     FutexWait(round.remaining, left, patience);
     if (MonotonicNanos() - before < patience) continue;
-    const bool try_again = LookAfterPending(has_warned ? 0 : before - start);
-    has_warned = has_warned || before - start > kWarnNanos;
-    patience = try_again ? 1'000'000 : std::min<int64_t>(patience * 2, 1'000'000'000);
+    const int64_t waited = MonotonicNanos() - start;
+    round.needs_resend = LookAfterPending(waited - last_warning);
+    if (waited - last_warning > kWarnNanos) last_warning = waited;
+    patience = round.needs_resend ? kFirstLookNanos : std::min(patience * 2, kLastLookNanos);
   }
 }
 
-// What may have gone wrong when a round is late: the program has replaced the handler, a signal
-// could not be queued, or a thread is gone. Returns whether a signal is still to be sent.
-bool HandshakeImpl::LookAfterPending(int64_t waited_ns) {
-  const bool was_replaced = !IsHandshakeHandlerInstalled();
-  if (was_replaced && !InstallHandshakeHandler())
+// The round is late. Threads that have not even received their signal wait for a CPU: the others are
+// asked to let them run. Later, what may have gone wrong: the program has replaced the handler, a
+// signal could not be queued or was taken by sigwait(), or a thread is gone. Returns whether a signal
+// is still to be sent.
+bool HandshakeImpl::LookAfterPending(int64_t waited) {
+  if (waited > kResendNanos && !IsHandshakeHandlerInstalled() && !InstallHandshakeHandler()) {
     Fatal("cannot install the handshake signal again");
+  }
   bool try_again = false;
+  bool is_starving = false;
   ThreadRegistry& registry = ThreadRegistry::Get();
   LockHolder hold(registry.lock_);
   for (Mutator* m = registry.head_; m != nullptr; m = m->next_) {
+    // relaxed (all): estimates; the signals below are only hints.
     if (m->state_.load(std::memory_order_relaxed) != Mutator::kPending) continue;
-    if (!IsThreadAlive(m->tid_)) {
-      FatalValue("a thread ended while attached to the heap, thread id",
-                 static_cast<uint64_t>(m->tid_));
-    }
-    if (waited_ns > kWarnNanos) {
-      RawLine()
-          .Str("tarn: collector waits for thread ")
-          .Dec(m->tid_)
-          .Str(" (")
-          .Str(m->name_)
-          .Str("): it blocks the handshake signal, or is cooperative and has no safepoint")
-          .WriteTo();
-    }
-    if (m->options_.cooperative) continue;
-    // The first one may have been taken by sigwait() or a foreign handler.
-    if (!SendSignal(*m)) try_again = true;
+    const bool takes_signals = !m->options_.cooperative && m->options_.unblock_signal;
+    is_starving |= takes_signals && m->signal_due_.load(std::memory_order_relaxed) != 0;
+    if (waited > kWarnNanos) WarnOf(*m);
+    if (waited <= kResendNanos && !round.needs_resend) continue;
+    CheckAlive(*m);
+    if (!m->options_.cooperative && !SendSignal(*m)) try_again = true;
+  }
+  round.is_starving.store(is_starving, std::memory_order_relaxed);
+  if (!is_starving || round.is_stop || !round.gives_up_slice.load(std::memory_order_relaxed)) {
+    return try_again;
+  }
+  for (Mutator* m = registry.head_; m != nullptr; m = m->next_) {
+    const bool is_running = m->state_.load(std::memory_order_relaxed) == Mutator::kRunning;
+    if (is_running && !m->options_.cooperative && m != Mutator::Current()) SendSignal(*m);
   }
   return try_again;
+}
+
+void HandshakeImpl::CheckAlive(const Mutator& m) {
+  if (IsThreadAlive(m.tid_)) return;
+  FatalValue("a thread ended while attached to the heap, thread id", static_cast<uint64_t>(m.tid_));
+}
+
+void HandshakeImpl::WarnOf(const Mutator& m) {
+  RawLine()
+      .Str("tarn: collector waits for thread ")
+      .Dec(m.tid_)
+      .Str(" (")
+      .Str(m.name_)
+      .Str("): it blocks the handshake signal, or is cooperative and has no safepoint")
+      .WriteTo();
 }
 
 void HandshakeImpl::ResumeWorld() {

@@ -49,8 +49,8 @@ class HandshakeImpl {
   }
   static uint32_t& BlockedDepth(Mutator& m) { return m.blocked_depth_; }
 
-  // By the handler, before it answers: tarn's signal has arrived.
-  static void NoteSignal();
+  // By the handler: tarn's signal has arrived. Answers, or lets others run.
+  static void TakeSignal();
   static bool IsWorldStopped();
   // Sleeps until the world is not stopped, if it is.
   static void WaitUntilResumed();
@@ -66,8 +66,11 @@ class HandshakeImpl {
   static bool SendSignal(Mutator& m);
   static void ReleaseClaimed(Mutator& m);
   static void GiveUpSlice(Mutator& m, uint32_t sequence);
+  static void GiveUpSliceHere(Mutator& m);
   static void WaitForAnswers();
-  static bool LookAfterPending(int64_t waited_ns);
+  static bool LookAfterPending(int64_t waited);
+  static void CheckAlive(const Mutator& m);
+  static void WarnOf(const Mutator& m);
 };
 
 }  // namespace tarn::rt

@@ -79,8 +79,11 @@ void CallPrevious(int signo, siginfo_t* info, void* context) {
 void OnSignal(int signo, siginfo_t* info, void* context) {
   const int saved = errno;
   const bool is_ours = info->si_code == SI_QUEUE && info->si_value.sival_ptr == HandshakeCookie();
-  if (is_ours) HandshakeImpl::NoteSignal();
-  AnswerSlow();  // whoever sent it
+  if (is_ours) {
+    HandshakeImpl::TakeSignal();
+  } else {
+    AnswerSlow();  // whoever sent it
+  }
   if (!is_ours && !t_is_chaining) {
     t_is_chaining = true;
     CallPrevious(signo, info, context);

@@ -26,6 +26,8 @@ struct Round {
   alignas(64) std::atomic<uint32_t> stop_epoch{0};  // futex of stopped and attaching threads
   std::atomic<pid_t> stopper{0};                    // thread that has stopped the world, or 0
   std::atomic<uint32_t> sequence{0};                // of rounds
+  // The asker has found a pending thread that has not run since it was asked.
+  std::atomic<bool> is_starving{false};
   std::atomic<bool> gives_up_slice{true};
 };
 

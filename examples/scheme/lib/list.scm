@@ -13,13 +13,16 @@
 (define (%cars lists) (%map1 car lists))
 (define (%cdrs lists) (%map1 cdr lists))
 
+; What a walk along a list has reached must be its end; then `result`.
+(define (%at-end rest result) (if (null? rest) result (error "not a list:" rest)))
+
 (define (map f l . rest)
   (cond ((null? rest)
          ; Not reverse!: f may be left by a continuation that is entered again.
          (let loop ((l l) (acc '()))
            (if (pair? l)
                (loop (cdr l) (cons (f (car l)) acc))
-               (reverse acc))))
+               (%at-end l (reverse acc)))))
         ((null? (cdr rest))
          (let loop ((a l) (b (car rest)) (acc '()))
            (if (and (pair? a) (pair? b))
@@ -34,7 +37,7 @@
 (define (for-each f l . rest)
   (cond ((null? rest)
          (let loop ((l l))
-           (if (pair? l) (begin (f (car l)) (loop (cdr l))))))
+           (if (pair? l) (begin (f (car l)) (loop (cdr l))) (%at-end l #t))))
         ((null? (cdr rest))
          (let loop ((a l) (b (car rest)))
            (if (and (pair? a) (pair? b))
@@ -82,7 +85,7 @@
 (define (fold f acc l . rest)
   (if (null? rest)
       (let loop ((acc acc) (l l))
-        (if (pair? l) (loop (f (car l) acc) (cdr l)) acc))
+        (if (pair? l) (loop (f (car l) acc) (cdr l)) (%at-end l acc)))
       (let loop ((acc acc) (lists (cons l rest)))
         (if (%any-null? lists)
             acc
@@ -91,7 +94,7 @@
 (define (fold-left f acc l . rest)
   (if (null? rest)
       (let loop ((acc acc) (l l))
-        (if (pair? l) (loop (f acc (car l)) (cdr l)) acc))
+        (if (pair? l) (loop (f acc (car l)) (cdr l)) (%at-end l acc)))
       (let loop ((acc acc) (lists (cons l rest)))
         (if (%any-null? lists)
             acc
@@ -135,7 +138,7 @@
   (let loop ((l l) (acc '()))
     (if (pair? l)
         (loop (cdr l) (if (keep? (car l)) (cons (car l) acc) acc))
-        (reverse acc))))
+        (%at-end l (reverse acc)))))
 (define filter! filter)
 (define (remove drop? l) (filter (lambda (x) (not (drop? x))) l))
 (define remove! remove)

@@ -169,6 +169,9 @@
 (check (guard (e (#t (error-object-message e))) (forever 1)) => "stack overflow")
 (check (sum-to 1000) => 500500)
 
+; ---- memory ----
+(check (guard (e (#t (error-object-message e))) (vector-length (make-vector 1000000000000 0))) => "out of memory")
+
 ; ---- promises ----
 (check (force (delay (+ 1 2))) => 3)
 (check (force 5) => 5)

@@ -68,6 +68,10 @@
 (check (lset-union eq? '(a b) '(b c)) => '(c a b))
 (check (lset-difference eqv? '(1 2 3) '(2)) => '(1 3))
 
+(check-error (map car 5))
+(check-error (for-each car '((1) . 2)))
+(check-error (filter odd? '(1 . 2)))
+
 ; ---- sorting ----
 (check (sort '(3 1 2) <) => '(1 2 3))
 (check (list-sort < '(3 1 2)) => '(1 2 3))

@@ -33,13 +33,22 @@ TEST(LockTest, HeldFromAcquireToRelease) {
 
 TEST(LockTest, TryAcquireFailsExactlyWhileHeld) {
   Lock lock;
-  ASSERT_TRUE(lock.TryAcquire());
-  bool second = true;
-  std::thread([&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { second = lock.TryAcquire(); }).join();
-  EXPECT_FALSE(second);
-  lock.Release();
-  ASSERT_TRUE(lock.TryAcquire());
-  lock.Release();
+  const auto try_elsewhere = [&lock] {
+    bool got = false;
+    std::thread([&] {
+      if (lock.TryAcquire()) {
+        got = true;
+        lock.Release();
+      }
+    }).join();
+    return got;
+  };
+  EXPECT_TRUE(try_elsewhere());
+  {
+    LockHolder hold(lock);
+    EXPECT_FALSE(try_elsewhere());
+  }
+  EXPECT_TRUE(try_elsewhere());
 }
 
 TEST(LockTest, IncrementsUnderTheLockAreNotLost) {

@@ -156,12 +156,12 @@ class Worker {
     EXPECT_FALSE(AnyUnswept(*s_.heap));
     cache_->FlushLive();
     cache_->MarkRuns();
-    cache_->SetBlack(true);
+    cache_->SetBlack(s_.heap->sweepgen());
     for (int i = 0; i < 20; ++i) Allocate();
     if (Below(4) == 0) {
       cache_->Release(/*marking=*/true);
       cache_ = ThreadCache::New(*s_.heap);
-      cache_->SetBlack(true);
+      cache_->SetBlack(s_.heap->sweepgen());
     }
     for (const Object& o : objects_) {
       ASSERT_TRUE(s_.heap.IsAllocated(o.p));
@@ -183,7 +183,7 @@ class Worker {
     s_.heap->stats().live.store(marked);
   }
   void BeginNext() {
-    cache_->SetBlack(false);
+    cache_->SetBlack(0);
     std::vector<Object>& from = s_.handed[id_];
     objects_.insert(objects_.end(), from.begin(), from.end());
     from.clear();

@@ -275,14 +275,14 @@ TEST_F(ThreadCacheTest, ReleaseReturnsThePagesOfItsCache) {
 }
 
 TEST_F(ThreadCacheTest, ReleasedCacheIsRecycledAsNew) {
-  cache_->SetBlack(true);
+  cache_->SetBlack(heap_->sweepgen());
   cache_->SetMaxRunSlots(1);
   cache_->AllocateTiny(c16_, 3, 1);
   ThreadCache* const old = cache_;
   cache_->Release(/*marking=*/true);
   cache_ = ThreadCache::New(*heap_);
   EXPECT_EQ(cache_, old);
-  EXPECT_FALSE(cache_->black());
+  EXPECT_EQ(cache_->black_gen(), 0u);
   EXPECT_EQ(cache_->TryTiny(1, 1), nullptr);
   EXPECT_EQ(cache_->UnusedInRuns().slots, 0u);
   for (uint16_t c = 0; c < heap_->classes().End(); ++c) EXPECT_EQ(Limit(c), 0u);
@@ -317,14 +317,14 @@ TEST_F(ThreadCacheTest, BlackRunsAndLargeObjectsAreMarkedWhenTaken) {
   for (const size_t i : {0, 60, 70}) heap_.Mark(slots[i]);
   heap_.Flip();
   heap_.SweepLists();
-  cache_->SetBlack(true);
+  cache_->SetBlack(heap_->sweepgen());
   ASSERT_EQ(cache_->Refill(c64_), slots[1]);
   for (size_t i = 0; i < slots.size(); ++i) {
     ASSERT_EQ(heap_.IsMarked(slots[i]), i > 0 && i < 60) << i;
   }
   void* big = cache_->AllocateLarge(large_, 40000);
   EXPECT_TRUE(heap_.IsMarked(big));
-  cache_->SetBlack(false);
+  cache_->SetBlack(0);
   while (RunSlots(c64_) != 0) cache_->Allocate(c64_);
   ASSERT_EQ(cache_->Refill(c64_), slots[61]);
   EXPECT_FALSE(heap_.IsMarked(slots[61]));
@@ -332,11 +332,11 @@ TEST_F(ThreadCacheTest, BlackRunsAndLargeObjectsAreMarkedWhenTaken) {
 }
 
 TEST_F(ThreadCacheTest, ObjectsTakenWhileBlackSurviveTheCycle) {
-  cache_->SetBlack(true);
+  cache_->SetBlack(heap_->sweepgen());
   std::vector<void*> objects;
   for (int i = 0; i < 300; ++i) objects.push_back(cache_->Allocate(c64_));
   objects.push_back(cache_->AllocateLarge(large_, 50000));
-  cache_->SetBlack(false);
+  cache_->SetBlack(0);
   heap_.Flip();
   cache_->SweepOwned();
   heap_.SweepLists();
