@@ -146,11 +146,11 @@ void Collector::CollectNow() {
   WaitFor(target);
   RuntimeScope scope;
   SweepAll(heap_);
-  Handshake(
-      [](Mutator& m, void*) {
-        if (m.cache != nullptr) m.cache->SweepOwned();
-      },
-      nullptr);
+  Handshake(&Collector::SweepOwnedSpans, nullptr);
+}
+
+void Collector::SweepOwnedSpans(Mutator& m, void*) {
+  if (m.cache != nullptr) m.cache->SweepOwned();
 }
 
 // --- The driver ---
@@ -187,7 +187,6 @@ struct Collector::StopArg {
 void Collector::OnStop(Mutator& m, void* arg) {
   auto* a = static_cast<StopArg*>(arg);
   if (m.cache == nullptr) return;
-  m.cache->SweepOwned();
   m.cache->FlushLive();
   // relaxed: summed by the asker after the handshake.
   a->run_bytes.fetch_add(m.cache->MarkRuns(), std::memory_order_relaxed);
@@ -203,6 +202,9 @@ void Collector::RunCycle(bool forced) {
   record.start_since_init = start - init_nanos_;
   const int markers = workers_.Prepare(options_.markers);
   SweepAll(heap_);
+  // A round of its own: a stack is scanned when all spans are swept, those that other threads own
+  // included. A stale word on it would find a dead object in a span that is still to be swept.
+  Handshake(&Collector::SweepOwnedSpans, nullptr);
   phase_.Move(Phase::kOff, Phase::kMark);
   const int64_t stop_begin = MonotonicNanos();
   {

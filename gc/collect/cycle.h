@@ -1,9 +1,9 @@
 // Collector: when cycles run and what one consists of.
 //
 // A cycle, driven by the collector's own thread:
-//   1 finish sweeping what the last cycle left (while the program runs)
-//   2 stop the world; each thread sweeps the spans it owns, marks the rest of its runs, scans its
-//     stack
+//   1 finish sweeping what the last cycle left (while the program runs), the spans that threads
+//     own included
+//   2 stop the world; each thread marks the rest of its runs, scans its stack
 //   3 mark from these and the global roots with all markers
 //   4 flip: marks become allocation bits; set the next goal; start the world
 // Sweeping is lazy from there: allocation sweeps what it needs.
@@ -102,6 +102,7 @@ class Collector {
   void FinishCycle(CycleRecord& record);
   void UpdateGoalLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   static void OnStop(Mutator& m, void* arg);
+  static void SweepOwnedSpans(Mutator& m, void*);
 
   Heap& heap_;
   const LayoutTable& layouts_;
