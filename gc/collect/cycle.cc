@@ -289,6 +289,12 @@ void Collector::FinishMarking(CycleRecord& record) {
 // --- Marking under a real stop: a debug mode ---
 
 void Collector::RunStopped(CycleRecord& record) {
+  // A round of its own: a stack is scanned when all spans are swept, those that other threads own
+  // included. A stale word on it would find a dead object in a span that is still to be swept.
+  {
+    Round h0(heap_, layouts_, roots_);
+    RunH0(h0);
+  }
   // From here on nobody may give slots back or free spans: threads that stop early may have queued
   // what a thread that still runs owns.
   phase_.Move(Phase::kOff, Phase::kMark);

@@ -79,11 +79,7 @@ void H3(Mutator& m, Round&) {
   m.cache->FlushLive();
 }
 
-void StopForMarking(Mutator& m, Round& round) {
-  m.cache->SweepOwned();
-  m.cache->SetBlack(0);
-  ScanAndMarkRuns(m, round);
-}
+void StopForMarking(Mutator& m, Round& round) { ScanAndMarkRuns(m, round); }
 
 void StopForRescan(Mutator& m, Round& round) {
   round.stack_bytes.fetch_add(round.roots.ScanThread(m), std::memory_order_relaxed);

@@ -46,7 +46,7 @@ void RunH2(Round& round);
 void RunF(Round& round);
 void RunH3(Round& round);
 
-// The same work as H0 and H2 for a thread that stops, without black allocation.
+// The work of H2 for a thread that stops, without black allocation. After H0.
 void OnStopForMarking(Mutator& m, void* round);
 // Scans the thread's roots again; for the end of marking when some roots have no barriers.
 void OnStopForRescan(Mutator& m, void* round);

@@ -362,6 +362,54 @@ TEST(GcPercentTest, ZeroCollectsAllTheTime) {
 
 // --- Threads ---
 
+// Words that name dead objects of spans which another thread owns and has not swept since.
+TEST(CollectTest, StaleWordsToUnsweptSpansOfOthersAreIgnored) {
+  GcPercent percent(100);
+  constexpr size_t kMany = 100;
+  std::vector<Hidden> dead(kMany);
+  std::atomic<int> turn{0};
+  // 0: the owner makes garbage, 1: nothing, 2: the holder holds words, 3: the end.
+  const auto wait_while = [&](int t) {
+    while (turn.load() == t) std::this_thread::yield();
+  };
+  const auto cycle = [] {
+    const uint64_t before = ReadMemStats().num_gc;
+    while (ReadMemStats().num_gc == before) {
+      for (int i = 0; i < 1000; ++i) AllocateBytes(1024, Scan::kNone);
+    }
+  };
+  std::thread owner([&] {
+    struct Mine {
+      uint64_t numbers[5];
+    };
+    while (turn.load() != 3) {
+      if (turn.load() != 0) continue;
+      for (Hidden& h : dead) h = Hidden(make_gc<Mine>());
+      turn = 1;
+    }
+  });
+  std::thread holder([&] {
+    make_gc<int>();  // its stack counts from now on
+    uintptr_t words[kMany];
+    while (turn.load() != 3) {
+      const bool hold = turn.load() == 2;
+      for (size_t i = 0; i < kMany; ++i) words[i] = hold ? dead[i].address() : 0;
+      KeepAlive(words);
+    }
+  });
+  for (int round = 0; round < 10; ++round) {
+    wait_while(0);
+    cycle();
+    turn = 2;
+    cycle();
+    turn = 0;
+  }
+  wait_while(0);
+  turn = 3;
+  owner.join();
+  holder.join();
+}
+
 TEST(CollectTest, CollectFreesWhatWasUnreachableAtTheCall) {
   for (int i = 0; i < 50; ++i) {
     std::vector<Hidden> all;

@@ -1,0 +1,107 @@
+// The objects of graph_stress: six shapes, one per way of finding pointers, all with a checksummed
+// header and edges that know what they point to.
+// I1 header.sum covers the other header fields and the seed: memory that was freed, cleared or given
+//    to another object does not pass Check.
+// I2 An edge holds the target's sequence number beside the pointer: a target whose memory holds
+//    another good object does not pass Follow.
+// I3 A blob's bytes follow from its sequence number.
+// Not here: what threads do with the objects (graph_stress.cc).
+#ifndef TARN_TESTS_STRESS_GRAPH_OBJECTS_H_
+#define TARN_TESTS_STRESS_GRAPH_OBJECTS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tarn/tarn.h"
+
+namespace graph_stress {
+
+inline uint64_t Mix(uint64_t z) {
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+// splitmix64
+class Rng {
+ public:
+  explicit Rng(uint64_t seed) : state_(seed) {}
+  uint64_t Next() { return Mix(state_ += 0x9e3779b97f4a7c15u); }
+  uint64_t Below(uint64_t n) { return Next() % n; }
+  bool OneIn(uint64_t n) { return Below(n) == 0; }
+
+ private:
+  uint64_t state_;
+};
+
+enum class Kind : uint32_t { kPair, kBlob, kArray, kWords, kTraced, kBoxed, kEnd };
+
+struct Header {
+  uint32_t owner = 0;
+  Kind kind = Kind::kPair;
+  uint64_t seq = 0;
+  uint64_t count = 0;  // edges, or bytes of a blob
+  uint64_t sum = 0;
+};
+
+struct Pair {
+  Header header;
+  tarn::gc_ptr<Header> edges[2];
+  uint64_t targets[2];
+};
+// Followed by count ArrayEdges.
+struct Array {
+  Header header;
+};
+struct ArrayEdge {
+  tarn::gc_ptr<Header> to;
+  uint64_t target;
+};
+// Conservative memory: Header, then count of these. The pointer may lead inside the target.
+struct WordEdge {
+  uintptr_t to;
+  uint64_t offset;  // of `to` inside the target
+  uint64_t target;
+  uint64_t noise;  // a word that may name anything
+};
+class Traced {
+ public:
+  static constexpr size_t kEdges = 3;
+  // Allocates and may collect while half built.
+  Traced(const Header& h, bool collect);
+  void Trace(tarn::Tracer& t) const;
+
+  Header header;
+  uintptr_t edges[kEdges] = {};  // Encode()d
+  uint64_t targets[kEdges] = {};
+  tarn::gc_ptr<Header> own;  // made by the constructor
+  tarn::gc_word<tarn::low_bit_codec<7, 1>> spare;
+  static uintptr_t Encode(const Header* p) {
+    return p == nullptr ? 0 : ~reinterpret_cast<uintptr_t>(p);
+  }
+  static Header* Decode(uintptr_t w) { return w == 0 ? nullptr : reinterpret_cast<Header*>(~w); }
+};
+using BoxedWord = tarn::gc_word<tarn::nan_box_codec<0xfffc>>;
+struct Boxed {
+  static constexpr size_t kEdges = 4;
+  Header header;
+  BoxedWord edges[kEdges];
+  uint64_t targets[kEdges];
+};
+
+// Prints what is wrong, where, and the seed; ends the process.
+[[noreturn]] void Wrong(const char* what, const Header* at, uint64_t expected_seq);
+void SetSeed(uint64_t seed);
+
+Header* New(Kind kind, uint32_t owner, Rng& rng);
+// The header of `p`, whose sequence number is `seq`, is whole; so are a blob's bytes (all of a small
+// one, a sample of a large one).
+void Check(const Header* p, uint64_t seq);
+size_t EdgeCount(const Header* p);
+void SetEdge(Header* p, size_t i, Header* to, Rng& rng);
+// The checked target of an edge, or null.
+Header* Follow(const Header* p, size_t i);
+
+}  // namespace graph_stress
+
+#endif  // TARN_TESTS_STRESS_GRAPH_OBJECTS_H_
