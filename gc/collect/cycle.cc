@@ -282,7 +282,8 @@ void Collector::FinishMarking(CycleRecord& record) {
   times.idle_mark = record.idle_cpu;
   pacer_.EndCycle(end, MemoryReading{}, times, options_.procs);
   pacer_.ResetLive(record.marked, end);
-  pacer_.Commit(/*sweep_done=*/false, HeapStats::Get(stats.live));
+  // With the world stopped nothing needs room for sweeping: it is done when it is needed.
+  pacer_.Commit(/*sweep_done=*/options_.stop_the_world != 0, HeapStats::Get(stats.live));
   PublishTriggerLocked();
 }
 

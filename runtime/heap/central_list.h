@@ -66,8 +66,8 @@ class alignas(64) CentralList {
   void Put(Span* s, bool full, const std::atomic<uint32_t>& gen) {
     LockHolder hold(lock_);
     // relaxed: the lock orders it against Flip, which comes after the change.
-    const bool swept = s->sweepgen.load(std::memory_order_relaxed) ==
-                       gen.load(std::memory_order_relaxed);
+    const bool swept =
+        s->sweepgen.load(std::memory_order_relaxed) == gen.load(std::memory_order_relaxed);
     (swept ? swept_ : unswept_)[full].Push(s);
   }
   Span* TakeSweptPartial() {
