@@ -1,4 +1,4 @@
-// Vectors without procedure arguments; the others are in lib/vector.scm.
+// Vectors without procedure arguments; the others are in the prelude (lib).
 #include <cstring>
 
 #include "examples/scheme/builtins.h"

@@ -425,18 +425,22 @@ next:
       tarn::Safepoint();
       NEXT();
     }
-    CASE(Unless)
-    BRANCH_UNLESS(acc != kFalse) CASE(When) BRANCH_UNLESS(acc == kFalse) CASE(UnlessNull)
-        BRANCH_UNLESS(acc == kNull) CASE(UnlessNullL) {
+    // clang-format off
+    CASE(Unless) BRANCH_UNLESS(acc != kFalse)
+    CASE(When) BRANCH_UNLESS(acc == kFalse)
+    CASE(UnlessNull) BRANCH_UNLESS(acc == kNull)
+    CASE(UnlessNullL) {
       const Value a = LOCAL(0);
       pc += 1;
       BRANCH_UNLESS(a == kNull)
     }
-    CASE(UnlessPair) BRANCH_UNLESS(acc.IsPair()) CASE(UnlessPairL) {
+    CASE(UnlessPair) BRANCH_UNLESS(acc.IsPair())
+    CASE(UnlessPairL) {
       const Value a = LOCAL(0);
       pc += 1;
       BRANCH_UNLESS(a.IsPair())
     }
+    // clang-format on
 
     // ---- closures ----
     CASE(Closure) {

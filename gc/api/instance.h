@@ -27,8 +27,9 @@ class Instance {
   }
   // Null before the start.
   static Instance* IfStarted() {
+    // acquire: pairs with the release in Start, as above.
     return instance_.load(std::memory_order_acquire);
-  }  // acquire: as above
+  }
   static absl::Status Start(const Options& options);
 
   Heap& heap() { return heap_; }

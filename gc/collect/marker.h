@@ -62,7 +62,7 @@ class Marker final : public Tracer {
   MarkStats TakeStats();
 
  private:
-  static constexpr size_t kRing = 32;  // power of two; see bench/RESULTS.md for the choice
+  static constexpr size_t kRing = 32;  // power of two
   static constexpr size_t kSliceBytes = 128 << 10;
 
   struct InFlight {

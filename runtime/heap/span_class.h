@@ -1,6 +1,6 @@
 // SpanClass: a (size class, layout) pair, numbered densely. Spans, thread runs and central lists
 // are kept per span class, which is why objects need no header.
-// Not here: what a layout means (gc/types/layout.h); this layer knows it as a number and a noscan
+// Not here: what a layout means (gc/types/layout_table.h); this layer knows it as a number and a noscan
 // flag, and keeps for the marker three words per class that it never looks at.
 // I1 Classes are numbered from 1; 0 means "not yet assigned". I2 A class never changes once
 //    published.
