@@ -7,5 +7,5 @@ source "$tarn_root/scripts/main_job.sh"
 
 tarn_setup
 build release
-main_job 100 50
+main_job 16 100 50
 say "done; run scripts/test.sh for the tests"

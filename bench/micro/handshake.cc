@@ -60,14 +60,18 @@ void RunThread(State state, std::atomic<int>& ready, const std::atomic<bool>& st
   }
 }
 
+// A stop is measured until the world stands still; waking the threads again is not part of it.
 double RoundMicros(bool stops) {
   const int64_t start = tarn::rt::MonotonicNanos();
+  int64_t end = 0;
   if (stops) {
     tarn::rt::StopTheWorld stop;
+    end = tarn::rt::MonotonicNanos();
   } else {
     tarn::rt::Handshake([](tarn::rt::Mutator&, void*) {}, nullptr);
+    end = tarn::rt::MonotonicNanos();
   }
-  return static_cast<double>(tarn::rt::MonotonicNanos() - start) / 1e3;
+  return static_cast<double>(end - start) / 1e3;
 }
 
 void Measure(const Case& c, int rounds) {

@@ -165,8 +165,9 @@ void HandshakeImpl::TakeSignal() {
 }
 
 bool HandshakeImpl::IsWorldStopped() {
-  // relaxed: read under the registry's lock, under which it becomes odd.
-  return (round.stop_epoch.load(std::memory_order_relaxed) & 1) != 0;
+  // It becomes odd under the registry's lock, which the caller holds, but even without it.
+  // acquire: pairs with the release in ResumeWorld; a thread that attaches now sees what was done.
+  return (round.stop_epoch.load(std::memory_order_acquire) & 1) != 0;
 }
 
 void HandshakeImpl::WaitUntilResumed() {

@@ -33,14 +33,9 @@ bool IsForkGateClosed() {
 
 void WaitForForkGate() { FutexWait(g_runtime_gate, 1); }
 
+// As a blocked thread, so that rounds go on meanwhile; LeaveBlocked() looks at the gate as well.
 void RuntimeScope::WaitAtGate() {
-  while (IsForkGateClosed()) {
-    Exit();
-    WaitForForkGate();
-    std::atomic<uint32_t>& depth = internal::t_block.in_runtime;
-    depth.store(1, std::memory_order_relaxed);            // relaxed: own thread and its handlers
-    std::atomic_signal_fence(std::memory_order_seq_cst);  // against the handler on this thread
-  }
+  while (IsForkGateClosed()) RunBlocked([] { WaitForForkGate(); });
 }
 
 }  // namespace tarn::rt

@@ -68,6 +68,7 @@ TEST(HandshakeTest, ThreadInNanosleepAnswers) {
 }
 
 TEST(HandshakeTest, ReadIsRestarted) {
+  if (TARN_TSAN) return;  // it keeps the signal back until read() returns
   int fds[2];
   ASSERT_EQ(pipe(fds), 0);
   std::atomic<ssize_t> result{-100};
