@@ -391,5 +391,21 @@ TEST(MakeGcTest, TinyObjectsDoNotOverlap) {
   }
 }
 
+// The block that is being filled stays the thread's when everything in it has died.
+TEST(MakeGcTest, TinyBlockSurvivesACollection) {
+  OnOtherThread([] {
+    for (int round = 0; round < 20; ++round) {
+      OnOtherThread([] {
+        const auto make = []() __attribute__((noinline)) { *make_gc<char>() = 'x'; };
+        make();
+        Collect();
+        char* mine = make_gc<char>('m');
+        for (int i = 0; i < 2000; ++i) std::memset(AllocateBytes(16, Scan::kNone), 0xff, 16);
+        ASSERT_EQ('m', *mine);
+      });
+    }
+  });
+}
+
 }  // namespace
 }  // namespace tarn

@@ -69,12 +69,15 @@ Traced::Traced(const Header& h, bool collect) {
 }
 
 void Traced::Trace(tarn::Tracer& t) const {
+  // All zero is the moment before construction; half built must not be seen.
+  if (header.seq == 0 && own != nullptr) Wrong("Trace of a half-built object", &header, 0);
   for (uintptr_t e : edges) t.VisitPointer(Decode(e));
   t.Visit(own);
   t.Visit(spare);
 }
 
-Header* New(Kind kind, uint32_t owner, Rng& rng) {
+Header* New(Kind kind, uint32_t owner, Rng& rng, size_t bytes) {
+  if (bytes == 0) bytes = RandomBytes(rng);
   switch (kind) {
     case Kind::kPair: {
       Pair* p = tarn::make_gc<Pair>();
@@ -82,24 +85,23 @@ Header* New(Kind kind, uint32_t owner, Rng& rng) {
       return &p->header;
     }
     case Kind::kBlob: {
-      const size_t n = RandomBytes(rng);
-      Header* p = tarn::make_gc_tail<Header, unsigned char>(n);
-      unsigned char* bytes = tarn::gc_tail<unsigned char>(p);
-      if (std::any_of(bytes, bytes + n, [](unsigned char c) { return c != 0; })) {
+      Header* p = tarn::make_gc_tail<Header, unsigned char>(bytes);
+      unsigned char* content = tarn::gc_tail<unsigned char>(p);
+      if (std::any_of(content, content + bytes, [](unsigned char c) { return c != 0; })) {
         Wrong("memory not zeroed", p, 0);
       }
-      *p = MakeHeader(kind, owner, n);
-      for (size_t i = 0; i < n; ++i) bytes[i] = BlobByte(p->seq, i);
+      *p = MakeHeader(kind, owner, bytes);
+      for (size_t i = 0; i < bytes; ++i) content[i] = BlobByte(p->seq, i);
       return p;
     }
     case Kind::kArray: {
-      const size_t n = RandomBytes(rng) / sizeof(ArrayEdge) + 1;
+      const size_t n = bytes / sizeof(ArrayEdge) + 1;
       Array* p = tarn::make_gc_tail<Array, ArrayEdge>(n);
       p->header = MakeHeader(kind, owner, n);
       return &p->header;
     }
     case Kind::kWords: {
-      const size_t n = RandomBytes(rng) / sizeof(WordEdge) + 1;
+      const size_t n = bytes / sizeof(WordEdge) + 1;
       auto* p = static_cast<Header*>(
           tarn::AllocateBytes(kWordEdgesBehind + n * sizeof(WordEdge), tarn::Scan::kConservative));
       *p = MakeHeader(kind, owner, n);

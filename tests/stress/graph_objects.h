@@ -93,7 +93,8 @@ struct Boxed {
 [[noreturn]] void Wrong(const char* what, const Header* at, uint64_t expected_seq);
 void SetSeed(uint64_t seed);
 
-Header* New(Kind kind, uint32_t owner, Rng& rng);
+// `bytes` is for the kinds of variable size; 0: a random size.
+Header* New(Kind kind, uint32_t owner, Rng& rng, size_t bytes = 0);
 // The header of `p`, whose sequence number is `seq`, is whole; so are a blob's bytes (all of a small
 // one, a sample of a large one).
 void Check(const Header* p, uint64_t seq);

@@ -3,10 +3,11 @@
 // Each thread owns its graph; trees that nothing else refers to are handed from thread to thread
 // through locked mailboxes. Threads end and are replaced all the time. GODEBUG=gcstress=50,
 // clobberfree=1,verify=1 makes it sharper. A failure prints the seed and aborts.
-// I1 A thread's table lives on its native stack alone; everything else hangs on the table, on locals
+// I1 A thread's tables live on its native stack alone; everything else hangs on them, on locals
 //    of deep recursions, or on gc_roots.
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cinttypes>
@@ -60,16 +61,20 @@ class Worker {
  public:
   Worker(Shared& shared, uint32_t id, uint64_t seed) : shared_(shared), id_(id), rng_(seed) {}
 
-  // Runs for a random number of steps with the table on the native stack.
+  // Runs for a random number of steps with the tables on the native stack.
   [[gnu::noinline]] void Run() {
     Slot table[kSlots] = {};
+    TinySlot tiny_table[kTinySlots] = {};
     table_ = table;
+    tiny_table_ = tiny_table;
     for (uint64_t left = 200 + rng_.Below(5000); left > 0 && !shared_.stop.load(); --left) {
       Step();
       ++steps_;
     }
     for (Slot& s : table) Get(s);
+    CheckTiny();
     table_ = nullptr;
+    tiny_table_ = nullptr;
     shared_.steps += steps_;
     shared_.objects += objects_;
   }
@@ -80,6 +85,12 @@ class Worker {
   struct Slot {
     Header* object;
     uint64_t seq;
+  };
+
+  static constexpr size_t kTinySlots = 100;
+  struct TinySlot {
+    uint32_t* object;
+    uint32_t value;
   };
 
   Header* Get(const Slot& s) {
@@ -134,15 +145,18 @@ class Worker {
     Header* p = Make();
     const uint64_t seq = p->seq;
     const size_t n = EdgeCount(p);
-    for (size_t i = 0; i < n && i < 8; ++i) SetEdge(p, rng_.Below(n), Get(Any()), rng_);
+    for (size_t i = 0; i < n && i < 8; ++i) SetEdge(p, AnEdge(n), Get(Any()), rng_);
     Check(p, seq);
     Put(Any(), p);
   }
 
+  // Often the last, which is in the last slice of a large object.
+  size_t AnEdge(size_t n) { return rng_.OneIn(3) ? n - 1 : rng_.Below(n); }
+
   void Walk() {
     Header* p = Get(Any());
     for (int i = 0; i < 30 && p != nullptr && EdgeCount(p) != 0; ++i) {
-      p = Follow(p, rng_.Below(EdgeCount(p)));
+      p = Follow(p, AnEdge(EdgeCount(p)));
     }
   }
 
@@ -248,24 +262,33 @@ class Worker {
     }
   }
 
+  // Pointer-free objects below 16 bytes, which share blocks. They live long, so that a block which
+  // two threads use shows.
   void Tiny() {
-    constexpr size_t kMany = 64;
-    uint8_t* bytes[kMany];
-    uint32_t* words[kMany];
-    const auto first = static_cast<uint32_t>(rng_.Next());
-    for (uint32_t i = 0; i < kMany; ++i) {
-      bytes[i] = tarn::make_gc<uint8_t>(static_cast<uint8_t>(first + i));
-      words[i] = tarn::make_gc<uint32_t>(first * i);
-    }
-    if (rng_.OneIn(3)) Garbage();
-    for (uint32_t i = 0; i < kMany; ++i) {
-      if (*bytes[i] != static_cast<uint8_t>(first + i) || *words[i] != first * i) {
-        std::fprintf(stderr, "graph_stress: seed %" PRIu64 ": wrong tiny object %p or %p\n",
-                     shared_.settings.seed, static_cast<void*>(bytes[i]),
-                     static_cast<void*>(words[i]));
-        std::abort();
+    for (uint64_t k = rng_.Below(40); k-- > 0;) {
+      TinySlot& t = tiny_table_[rng_.Below(kTinySlots)];
+      t.value = static_cast<uint32_t>(rng_.Next()) | 1;
+      if (rng_.OneIn(2)) {
+        t.object = tarn::make_gc<uint32_t>(t.value);
+      } else {
+        auto* p = tarn::make_gc<std::array<uint32_t, 3>>();
+        if ((*p)[0] != 0 || (*p)[1] != 0 || (*p)[2] != 0) WrongTiny(p->data());
+        *p = {t.value, t.value, t.value};
+        t.object = p->data() + rng_.Below(3);
       }
     }
+    CheckTiny();
+  }
+  void CheckTiny() {
+    for (size_t i = 0; i < kTinySlots; ++i) {
+      const TinySlot& t = tiny_table_[i];
+      if (t.object != nullptr && *t.object != t.value) WrongTiny(t.object);
+    }
+  }
+  [[noreturn]] void WrongTiny(const uint32_t* p) {
+    std::fprintf(stderr, "graph_stress: seed %" PRIu64 ": wrong tiny object at %p\n",
+                 shared_.settings.seed, static_cast<const void*>(p));
+    std::abort();
   }
 
   void Handles() {
@@ -287,6 +310,26 @@ class Worker {
     for (uint64_t i = rng_.Below(50); i-- > 0;) Make();
   }
 
+  // An object of several of the marker's slices whose children nothing else holds.
+  void Large() {
+    const Kind kind = rng_.OneIn(2) ? Kind::kArray : Kind::kWords;
+    Header* p = New(kind, id_, rng_, (150 << 10) + rng_.Below(500 << 10));
+    const uint64_t seq = p->seq;
+    const size_t n = EdgeCount(p);
+    size_t edges[8];
+    for (size_t& e : edges) {
+      e = AnEdge(n);
+      SetEdge(p, e, Make(), rng_);
+    }
+    if (rng_.OneIn(2)) {
+      tarn::Collect();
+      Garbage();
+    }
+    for (size_t e : edges) Follow(p, e);
+    Check(p, seq);
+    Put(Any(), p);
+  }
+
   void Rare() {
     const uint64_t r = rng_.Below(200);
     if (r < 4) tarn::Collect();
@@ -294,12 +337,14 @@ class Worker {
     if (r == 5) tarn::ReadMemStats();
     if (r > 190) tarn::Blocked([] { usleep(200); });
     if (r > 100 && r < 130) tarn::Safepoint();
+    if (r > 40 && r < 46) Large();
   }
 
   Shared& shared_;
   const uint32_t id_;
   Rng rng_;
   Slot* table_ = nullptr;
+  TinySlot* tiny_table_ = nullptr;
   uint64_t objects_ = 0;
   uint64_t next_reset_ = kObjectsPerGraph;
   uint64_t steps_ = 0;
