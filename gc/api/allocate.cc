@@ -49,28 +49,33 @@ void* TakeLarge(ThreadCache& cache, uint32_t span_class, size_t bytes) {
   return cache.AllocateLarge(static_cast<uint16_t>(span_class), bytes);
 }
 
+// Here, unlike on the fast path, the number leads to the tables of classes and layouts: each acquire
+// pairs with the release of the thread that registered it.
 uint32_t SiteClass(FixedSite& site, size_t size_class) {
-  const uint32_t have = site.run_offset.load(std::memory_order_relaxed);
+  // acquire: as above.
+  const uint32_t have = site.run_offset.load(std::memory_order_acquire);
   if (have != 0) return have / sizeof(Run);
   rt::RuntimeScope scope;
   const uint32_t c = Instance::Get().SpanClassFor(size_class, site.layout());
-  // relaxed: a number; see FixedSite.
-  site.run_offset.store(c * uint32_t{sizeof(Run)}, std::memory_order_relaxed);
+  // release: as above.
+  site.run_offset.store(c * uint32_t{sizeof(Run)}, std::memory_order_release);
   return c;
 }
 
 uint32_t SiteClass(SizedSite& site, size_t size_class) {
-  const uint32_t have = site.run_offset[size_class].load(std::memory_order_relaxed);
+  // acquire: as above.
+  const uint32_t have = site.run_offset[size_class].load(std::memory_order_acquire);
   if (have != 0) return have / sizeof(Run);
   rt::RuntimeScope scope;
-  uint32_t layout = site.layout_id.load(std::memory_order_relaxed);
+  // acquire: as above.
+  uint32_t layout = site.layout_id.load(std::memory_order_acquire);
   if (layout == 0) {
     layout = site.layout() + uint32_t{1};
-    site.layout_id.store(layout, std::memory_order_relaxed);  // relaxed: a number
+    site.layout_id.store(layout, std::memory_order_release);  // release: as above
   }
   const uint16_t c = Instance::Get().SpanClassFor(size_class, static_cast<uint16_t>(layout - 1));
-  // relaxed: a number.
-  site.run_offset[size_class].store(c * uint32_t{sizeof(Run)}, std::memory_order_relaxed);
+  // release: as above.
+  site.run_offset[size_class].store(c * uint32_t{sizeof(Run)}, std::memory_order_release);
   return c;
 }
 

@@ -83,13 +83,29 @@ void FillFromTotals(Instance& instance, MemStats& s) {
   s.gc_cpu_fraction = instance.collector().GcCpuFraction();
 }
 
+// Nobody changes a span while it lives.
+class HeapAtRest {
+ public:
+  // In the frame that the object lives in, whose context the stop keeps.
+  [[gnu::always_inline]] explicit HeapAtRest(rt::Collector& collector) : collector_(collector) {
+    collector_.HoldDriver();
+  }
+  ~HeapAtRest() { collector_.ReleaseDriver(); }
+  HeapAtRest(const HeapAtRest&) = delete;
+  HeapAtRest& operator=(const HeapAtRest&) = delete;
+
+ private:
+  rt::StopTheWorld stop_;  // first: one at a time holds the driver
+  rt::Collector& collector_;
+};
+
 }  // namespace
 
 MemStats ReadMemStats() {
   Instance& instance = Instance::Get();
   MemStats s;
   FillFromTotals(instance, s);
-  rt::StopTheWorld stop;
+  HeapAtRest rest(instance.collector());
   FillFromLedger(instance, s);
   CountBySize(instance.heap(), s);
   return s;
@@ -97,7 +113,7 @@ MemStats ReadMemStats() {
 
 void VerifyHeapForDebugging() {
   Instance& instance = Instance::Get();
-  rt::StopTheWorld stop;
+  HeapAtRest rest(instance.collector());
   VerifyHeap(instance.heap());
 }
 

@@ -112,11 +112,48 @@ void Collector::DriverLoop() {
       started_.store(completed_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
     RunCycle(kind);
-    SweepAll(heap_);  // in the background, unless the next cycle is wanted already and does it
+    SweepAsDriver();  // in the background, unless the next cycle is wanted already and does it
     LockHolder hold(lock_);
     pacer_.Commit(/*sweep_done=*/true, HeapStats::Get(heap_.stats().live));
     PublishTriggerLocked();
   }
+}
+
+void Collector::SweepAsDriver() {
+  const size_t end = heap_.classes().End();
+  for (size_t c = 1; c < end; ++c) {
+    while (SweepOneAsDriver(static_cast<uint16_t>(c))) {
+    }
+  }
+}
+
+bool Collector::SweepOneAsDriver(uint16_t span_class) {
+  for (;;) {
+    // seq_cst, both: pairs with HoldDriver; one of the two sees the other (store, then load).
+    driver_sweeping_.store(1, std::memory_order_seq_cst);
+    if (driver_held_.load(std::memory_order_seq_cst) == 0) break;
+    driver_sweeping_.store(0, std::memory_order_seq_cst);  // seq_cst: as above
+    FutexWake(driver_sweeping_, 1);
+    FutexWait(driver_held_, 1);
+  }
+  const bool swept = SweepOne(heap_, span_class);
+  // seq_cst, both: as above; the store is also the release that HoldDriver acquires.
+  driver_sweeping_.store(0, std::memory_order_seq_cst);
+  if (driver_held_.load(std::memory_order_seq_cst) != 0) FutexWake(driver_sweeping_, 1);
+  return swept;
+}
+
+void Collector::HoldDriver() {
+  // seq_cst: pairs with SweepOneAsDriver.
+  driver_held_.store(1, std::memory_order_seq_cst);
+  // seq_cst: as above; what the driver did to the spans is visible.
+  while (driver_sweeping_.load(std::memory_order_seq_cst) != 0) FutexWait(driver_sweeping_, 1);
+}
+
+void Collector::ReleaseDriver() {
+  // seq_cst: as above.
+  driver_held_.store(0, std::memory_order_seq_cst);
+  FutexWake(driver_held_, 1);
 }
 
 void Collector::RunCycle(CycleKind kind) {
@@ -126,7 +163,7 @@ void Collector::RunCycle(CycleKind kind) {
   record.procs = options_.procs;
   const int64_t start = MonotonicNanos();
   record.start_since_init = start - init_nanos_;
-  SweepAll(heap_);
+  SweepAsDriver();
   if (options_.stop_the_world != 0) {
     RunStopped(record);
   } else {

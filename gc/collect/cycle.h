@@ -89,6 +89,12 @@ class Collector {
   CycleTotals totals();
   double GcCpuFraction();
 
+  // The driver is no mutator: a stopped world does not stop its sweeping. Whoever has stopped the
+  // world to read the spans calls the first, which waits until the driver is at rest, and then the
+  // second.
+  void HoldDriver();
+  void ReleaseDriver();
+
   // fork(): between the first call and one of the last two no cycle starts or runs.
   void PrepareFork() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   // After it, when no other thread is inside the runtime: one that waited for the lock there would
@@ -109,6 +115,8 @@ class Collector {
   static void DriverMain(void* self);
   void DriverLoop();
   bool NextCycle(uint32_t wanted);
+  void SweepAsDriver();
+  bool SweepOneAsDriver(uint16_t span_class);
   void RunCycle(CycleKind kind);
   void RunConcurrent(CycleRecord& record, CycleKind kind);
   void RunStopped(CycleRecord& record);
@@ -144,6 +152,9 @@ class Collector {
   int64_t limiter_wall_ ABSL_GUARDED_BY(lock_) = 0;
   CycleTotals totals_ ABSL_GUARDED_BY(lock_);
   Lock cycle_lock_;  // held by the driver during a cycle, by fork() around it
+
+  std::atomic<uint32_t> driver_held_{0};      // futex: the driver sleeps on it between two spans
+  std::atomic<uint32_t> driver_sweeping_{0};  // futex: HoldDriver sleeps on it
 
   enum DriverState : uint32_t { kNoDriver, kStarting, kRunning };
   std::atomic<uint32_t> driver_{kNoDriver};

@@ -438,6 +438,29 @@ TEST(CollectTest, ManyThreadsCollectAtOnce) {
   VerifyHeapForDebugging();
 }
 
+// The collector's own thread sweeps in the background and is not among the stopped ones.
+TEST(CollectTest, HeapIsAtRestWhileItIsRead) {
+  GcPercent percent(20);
+  std::atomic<bool> stop{false};
+  std::thread churn([&] {
+    gc_root<Node> keep;
+    for (uint64_t i = 0; !stop.load(); ++i) {
+      AllocateBytes(1 + i * 37 % 3000, Scan::kNone);
+      if (i % 100 == 0) keep = make_gc<Node>(i, keep.get());
+      if (i % 100000 == 0) keep = nullptr;
+    }
+  });
+  const uint64_t end = ReadMemStats().num_gc + 100 / kSlowdown;
+  for (uint64_t cycles = 0; cycles < end;) {
+    VerifyHeapForDebugging();
+    const MemStats s = ReadMemStats();
+    ExpectSumsHold(s);
+    cycles = s.num_gc;
+  }
+  stop = true;
+  churn.join();
+}
+
 TEST(CollectTest, ThreadThatNeverUsedTheHeapMayCollect) {
   OnOtherThread([] { Collect(); });
   OnOtherThread([] { ReadMemStats(); });
