@@ -8,5 +8,6 @@ tarn_setup
 build release
 main_job 13 100
 step "running all tests of build/release"
-(cd "$tarn_root" && ctest --preset release --parallel "$(tarn_jobs)" </dev/null)
+cd "$tarn_root"
+ctest --preset release --parallel "$(tarn_jobs)" </dev/null
 say "done"
