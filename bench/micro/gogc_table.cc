@@ -1,6 +1,6 @@
 // gogc_table: what GOGC costs and gives. A live set of trees stays as it is while a fixed multiple of
 // it is allocated as garbage; for each GOGC the number of collections, the peak of the pages in use,
-// the rule live * (1 + GOGC/100), their ratio, and the wall and collector time.
+// the rule live * (1 + GOGC/100), their ratio, and the wall time and the sum of pauses.
 //   gogc_table [--smoke]
 #include <algorithm>
 #include <chrono>
@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
   const int depth = smoke ? 14 : 19;  // 2 MiB or 64 MiB live
   const uint64_t rounds = smoke ? 10 : 20;
   std::printf("%6s %10s %12s %10s %10s %7s %8s %8s\n", "GOGC", "live MiB", "collections",
-              "peak MiB", "rule MiB", "ratio", "wall s", "gc s");
+              "peak MiB", "rule MiB", "ratio", "wall s", "pause s");
   for (int percent : {25, 100, 400, -1}) Row(percent, depth, rounds);
   return 0;
 }

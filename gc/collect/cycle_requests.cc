@@ -1,4 +1,5 @@
 // The threads' side of Collector: asking for cycles, waiting for them, assisting, tuning.
+#include <sched.h>
 #include <time.h>
 
 #include <algorithm>
@@ -139,6 +140,8 @@ void Collector::CollectNow() {
   WaitFor(target);
   RuntimeScope scope;
   SweepAll(heap_);
+  // The driver may be at the last span. seq_cst: pairs with SweepOneAsDriver.
+  while (driver_sweeping_.load(std::memory_order_seq_cst) != 0) sched_yield();
   Handshake(
       [](Mutator& m, void*) {
         if (m.cache != nullptr) m.cache->SweepOwned();

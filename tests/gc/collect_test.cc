@@ -366,7 +366,7 @@ TEST(GcPercentTest, ZeroCollectsAllTheTime) {
 TEST(CollectTest, StaleWordsToUnsweptSpansOfOthersAreIgnored) {
   GcPercent percent(100);
   constexpr size_t kMany = 100;
-  std::vector<Hidden> dead(kMany);
+  std::atomic<uintptr_t> dead[kMany] = {};  // hidden addresses
   std::atomic<int> turn{0};
   // 0: the owner makes garbage, 1: nothing, 2: the holder holds words, 3: the end.
   const auto wait_while = [&](int t) {
@@ -384,7 +384,7 @@ TEST(CollectTest, StaleWordsToUnsweptSpansOfOthersAreIgnored) {
     };
     while (turn.load() != 3) {
       if (turn.load() != 0) continue;
-      for (Hidden& h : dead) h = Hidden(make_gc<Mine>());
+      for (auto& d : dead) d = ~reinterpret_cast<uintptr_t>(make_gc<Mine>());
       turn = 1;
     }
   });
@@ -393,7 +393,7 @@ TEST(CollectTest, StaleWordsToUnsweptSpansOfOthersAreIgnored) {
     uintptr_t words[kMany];
     while (turn.load() != 3) {
       const bool hold = turn.load() == 2;
-      for (size_t i = 0; i < kMany; ++i) words[i] = hold ? dead[i].address() : 0;
+      for (size_t i = 0; i < kMany; ++i) words[i] = hold ? ~dead[i].load() : 0;
       KeepAlive(words);
     }
   });

@@ -19,6 +19,10 @@ struct Node {
   gc_ptr<Node> next;
 };
 
+// ThreadSanitizer has no threads in the child of a process with threads.
+#define TARN_SKIP_UNDER_TSAN() \
+  if (TARN_TSAN) GTEST_SKIP() << "no threads after fork under ThreadSanitizer"
+
 // Runs `body` in a forked child; it returns 0 for success. A hanging child is killed by SIGALRM.
 template <class F>
 void InChild(F&& body) {
@@ -58,12 +62,14 @@ int UseHeap(const gc_root<Node>& root, size_t length) {
 }
 
 TEST(ForkTest, ChildAllocatesAndCollects) {
+  TARN_SKIP_UNDER_TSAN();
   gc_root<Node> root = List(1000);
   InChild([&] { return UseHeap(root, 1000); });
   EXPECT_EQ(0, UseHeap(root, 1000));
 }
 
 TEST(ForkTest, ChildOfAProcessWithoutCollectionsStartsItsOwn) {
+  TARN_SKIP_UNDER_TSAN();
   InChild([] {
     gc_root<Node> root = List(1000);
     return UseHeap(root, 1000);
@@ -71,6 +77,7 @@ TEST(ForkTest, ChildOfAProcessWithoutCollectionsStartsItsOwn) {
 }
 
 TEST(ForkTest, GrandchildWorks) {
+  TARN_SKIP_UNDER_TSAN();
   gc_root<Node> root = List(1000);
   InChild([&] {
     InChild([&] { return UseHeap(root, 1000); });
@@ -81,6 +88,7 @@ TEST(ForkTest, GrandchildWorks) {
 // Other threads own spans with live objects, have marked runs half full, allocate and collect while
 // the process forks.
 TEST(ForkTest, ChildKeepsWhatVanishedThreadsAllocated) {
+  TARN_SKIP_UNDER_TSAN();
   std::atomic<bool> stop{false};
   std::vector<gc_root<Node>> roots(6);
   std::vector<std::thread> threads;
@@ -120,6 +128,7 @@ TEST(ForkTest, ChildKeepsWhatVanishedThreadsAllocated) {
 
 // What only a vanished thread's stack held is free in the child.
 TEST(ForkTest, ObjectsOfVanishedStacksAreCollectedInTheChild) {
+  TARN_SKIP_UNDER_TSAN();
   std::atomic<bool> stop{false}, ready{false};
   rt::Hidden h;
   std::thread holder([&] {

@@ -85,7 +85,7 @@ TEST(GcRootTest, MoveLeavesNull) {
   gc_root<Node>& alias = c;
   c = std::move(alias);
   c = alias;
-  EXPECT_EQ(3, c->value);
+  OnOtherThread([&] { EXPECT_EQ(3, c->value); });
   c = gc_root<Node>();
   Collect();
   EXPECT_FALSE(IsAllocated(h));
