@@ -71,7 +71,7 @@ Traced::Traced(const Header& h, bool collect) {
 void Traced::Trace(tarn::Tracer& t) const {
   // All zero is the moment before construction; half built must not be seen.
   if (header.seq == 0 && own != nullptr) Wrong("Trace of a half-built object", &header, 0);
-  for (uintptr_t e : edges) t.VisitPointer(Decode(e));
+  t.VisitRange(edges, edges + kEdges);
   t.Visit(own);
   t.Visit(spare);
 }
@@ -154,14 +154,14 @@ void SetEdge(Header* p, size_t i, Header* to, Rng& rng) {
     case Kind::kWords: {
       WordEdge& e = WordEdges(p)[i];
       e.offset = rng.Below(sizeof(Header));
-      e.to = to == nullptr ? 0 : reinterpret_cast<uintptr_t>(to) + e.offset;
+      e.to = to == nullptr ? nullptr : reinterpret_cast<char*>(to) + e.offset;
       e.target = target;
       e.noise = to == nullptr ? rng.Next() : reinterpret_cast<uintptr_t>(to) + rng.Below(1 << 20);
       return;
     }
     case Kind::kTraced: {
       auto* o = reinterpret_cast<Traced*>(p);
-      o->edges[i] = Traced::Encode(to);
+      o->edges[i].store(to == nullptr ? 0 : reinterpret_cast<uintptr_t>(to) | 3);
       o->targets[i] = target;
       return;
     }
@@ -190,12 +190,12 @@ Header* Follow(const Header* from, size_t i) {
     }
     case Kind::kWords: {
       const WordEdge& e = WordEdges(p)[i];
-      to = e.to == 0 ? nullptr : reinterpret_cast<Header*>(e.to - e.offset);
+      to = e.to == nullptr ? nullptr : reinterpret_cast<Header*>(e.to.get() - e.offset);
       target = e.target;
       break;
     }
     case Kind::kTraced:
-      to = Traced::Decode(reinterpret_cast<Traced*>(p)->edges[i]);
+      to = reinterpret_cast<Header*>(reinterpret_cast<Traced*>(p)->edges[i].load() & ~uintptr_t{3});
       target = reinterpret_cast<Traced*>(p)->targets[i];
       break;
     default:

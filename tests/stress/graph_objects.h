@@ -59,7 +59,7 @@ struct ArrayEdge {
 };
 // Conservative memory: Header, then count of these. The pointer may lead inside the target.
 struct WordEdge {
-  uintptr_t to;
+  tarn::gc_ptr<char> to;
   uint64_t offset;  // of `to` inside the target
   uint64_t target;
   uint64_t noise;  // a word that may name anything
@@ -72,14 +72,10 @@ class Traced {
   void Trace(tarn::Tracer& t) const;
 
   Header header;
-  uintptr_t edges[kEdges] = {};  // Encode()d
+  tarn::gc_word<tarn::low_bit_codec<7, 3>> edges[kEdges];  // only Trace knows the tag
   uint64_t targets[kEdges] = {};
   tarn::gc_ptr<Header> own;  // made by the constructor
   tarn::gc_word<tarn::low_bit_codec<7, 1>> spare;
-  static uintptr_t Encode(const Header* p) {
-    return p == nullptr ? 0 : ~reinterpret_cast<uintptr_t>(p);
-  }
-  static Header* Decode(uintptr_t w) { return w == 0 ? nullptr : reinterpret_cast<Header*>(~w); }
 };
 using BoxedWord = tarn::gc_word<tarn::nan_box_codec<0xfffc>>;
 struct Boxed {
