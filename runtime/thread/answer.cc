@@ -22,9 +22,9 @@ constexpr int64_t kLateRoundNanos = 1'000'000;
 // napping threads cost the pending ones little.
 constexpr int64_t kFirstNapNanos = 1'000'000;
 constexpr int64_t kLastNapNanos = 16'000'000;
-// How long a thread naps in all: the second if the asker has found that a pending thread has not run
-// since it was asked. Without naps that thread would wait longer still: for a slice of each of the
-// others.
+// How long a thread naps in all: the second if the asker has found that a pending thread has not
+// run since it was asked. Without naps that thread would wait longer still: for a slice of each of
+// the others.
 constexpr int64_t kNapsNanos = 64'000'000;
 constexpr int64_t kNapsIfStarvingNanos = 1'000'000'000;
 
@@ -47,20 +47,22 @@ void Park(uint32_t epoch) {
 
 }  // namespace
 
-// Lets the threads that have not yet answered run, until they have. Yielding is not enough: the
-// scheduler chooses the threads that ran least, and those that have just yielded are among them.
-// With a CPU for each running thread nobody comes here: all answer at once.
-// The thread sleeps as a blocked one, with the context of its answer, so that the next round need not
-// wait for it.
+// Lets the threads that have not yet answered run, until they have, and then the asker. Yielding is
+// not enough: the scheduler chooses the threads that ran least, and those that have just yielded
+// are among them. With a CPU for each running thread nobody comes here: all answer at once.
+// The thread sleeps as a blocked one, with the context of its answer, so that the next round need
+// not wait for it.
 void HandshakeImpl::GiveUpSlice(Mutator& m, uint32_t sequence) {
   if (!TryEnterBlocked(m)) return;  // the next round has come already
   const int saved = errno;
   int64_t slept = 0;
-  for (int64_t nanos = kFirstNapNanos; ShouldNap(sequence, slept); slept += nanos) {
-    if (slept > nanos && nanos < kLastNapNanos) nanos *= 2;
+  int64_t nanos = kFirstNapNanos;
+  do {
     const timespec nap{0, nanos};
     nanosleep(&nap, nullptr);
-  }
+    slept += nanos;
+    if (slept > 2 * nanos && nanos < kLastNapNanos) nanos *= 2;
+  } while (ShouldNap(sequence, slept));
   errno = saved;
   LeaveBlocked(m);
 }
@@ -82,7 +84,7 @@ void HandshakeImpl::Answer(Mutator& m, uintptr_t sp, const uintptr_t* registers)
   if (left == 0) FutexWake(round.remaining, 1);
   if (is_stop) {
     Park(epoch);
-  } else if (left != 0 && round.gives_up_slice.load(std::memory_order_relaxed) &&
+  } else if (round.gives_up_slice.load(std::memory_order_relaxed) &&
              MonotonicNanos() - started > kLateRoundNanos) {
     GiveUpSlice(m, sequence);
   }

@@ -194,10 +194,10 @@ void HandshakeImpl::WaitForAnswers() {
   }
 }
 
-// The round is late. Threads that have not even received their signal wait for a CPU: the others are
-// asked to let them run. Later, what may have gone wrong: the program has replaced the handler, a
-// signal could not be queued or was taken by sigwait(), or a thread is gone. Returns whether a signal
-// is still to be sent.
+// The round is late. Threads that have not even received their signal wait for a CPU: the others
+// are asked to let them run. Later, what may have gone wrong: the program has replaced the handler,
+// a signal could not be queued or was taken by sigwait(), or a thread is gone. Returns whether a
+// signal is still to be sent.
 bool HandshakeImpl::LookAfterPending(int64_t waited) {
   if (waited > kResendNanos && !IsHandshakeHandlerInstalled() && !InstallHandshakeHandler()) {
     Fatal("cannot install the handshake signal again");

@@ -18,8 +18,9 @@
 // stacks are too small for a signal frame (below 16 KiB). Scanning copes with both, and with
 // threads interrupted on an alternate stack.
 //
-// Under TSan a signal reaches the handler only when the thread next calls a function that TSan wraps
-// or uses an atomic: a thread that spins without either, or waits in read(), answers late or never.
+// Under TSan a signal reaches the handler only when the thread next calls a function that TSan
+// wraps or uses an atomic: a thread that spins without either, or waits in read(), answers late or
+// never.
 #ifndef TARN_RUNTIME_THREAD_HANDSHAKE_SIGNAL_H_
 #define TARN_RUNTIME_THREAD_HANDSHAKE_SIGNAL_H_
 

@@ -70,8 +70,8 @@ void WaitUntil(F&& done) {
   }
 }
 
-// Calls body(i) for i = 1, 2, ... at most `rounds` times, but for no more than about `seconds`: with many
-// threads for each CPU a round lasts a rotation of the scheduler. Returns how often it did.
+// Calls body(i) for i = 1, 2, ... at most `rounds` times, but for no more than about `seconds`: with
+// many threads for each CPU a round lasts a rotation of the scheduler. Returns how often it did.
 template <class F>
 int ForRounds(int rounds, F&& body, int seconds = 2) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds * TestScale());
