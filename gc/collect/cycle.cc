@@ -31,7 +31,7 @@ Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& me
     : heap_(heap),
       layouts_(layouts),
       options_(options),
-      roots_(heap, layouts, memory),
+      roots_(heap, memory),
       workers_(heap, layouts, queue_),
       assists_(heap, layouts, queue_, workers_),
       init_nanos_(MonotonicNanos()),
@@ -199,14 +199,11 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
   }
   StartMarking(record, kind);
   MarkUntilQuiet(record);
+  if (options_.verify || options_.check_mark) CheckMarksStopped();
   RescanStopped(record);
   workers_.End();
   assists_.End();
   phase_.Move(Phase::kMark, Phase::kMarkTermination);
-  if (options_.verify || options_.check_mark) {
-    StopTheWorld stop;
-    VerifyMarks(heap_, layouts_);
-  }
   state_.barrier_on.store(0, std::memory_order_relaxed);
   Round h3(heap_, layouts_, roots_);
   RunH3(h3);
@@ -270,6 +267,14 @@ void Collector::MarkUntilQuiet(CycleRecord& record) {
   }
 }
 
+// Before the stacks are scanned again, which would hide what the barriers missed.
+void Collector::CheckMarksStopped() {
+  Round f(heap_, layouts_, roots_);
+  StopTheWorld stop(&OnStopForCheck, &f);
+  workers_.Drain();
+  VerifyMarks(heap_, layouts_, roots_.cells(), MarkCheckExtent::kBarriered);
+}
+
 // What is written without barriers may hide objects from the marker: stacks that were scanned long
 // ago may have read them from there. So those places and all stacks are scanned again while nobody
 // runs.
@@ -284,6 +289,9 @@ void Collector::RescanStopped(CycleRecord& record) {
   }
   workers_.Drain();
   record.end_pause = std::max(record.end_pause, MonotonicNanos() - begin);
+  if (options_.verify || options_.check_mark) {
+    VerifyMarks(heap_, layouts_, roots_.cells(), MarkCheckExtent::kAll);
+  }
 }
 
 // All barriers are off; allocation is black until here.
@@ -370,7 +378,9 @@ void Collector::RunStopped(CycleRecord& record) {
   workers_.End();
   TARN_CHECK(!queue_.HasFull());
   phase_.Move(Phase::kMark, Phase::kMarkTermination);
-  if (options_.verify || options_.check_mark) VerifyMarks(heap_, layouts_);
+  if (options_.verify || options_.check_mark) {
+    VerifyMarks(heap_, layouts_, roots_.cells(), MarkCheckExtent::kAll);
+  }
   FinishMarking(record);
   if (options_.stop_the_world > 1) SweepAll(heap_);
   record.end_pause = MonotonicNanos() - stopped - record.mark_wall;

@@ -122,6 +122,7 @@ class Collector {
   void RunStopped(CycleRecord& record);
   void StartMarking(CycleRecord& record, CycleKind kind);
   void MarkUntilQuiet(CycleRecord& record);
+  void CheckMarksStopped();
   void RescanStopped(CycleRecord& record);
   void FinishMarking(CycleRecord& record);
   void Report(CycleRecord& record, int64_t start);

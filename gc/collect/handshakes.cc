@@ -96,5 +96,6 @@ void RunH3(Round& round) { Handshake(&Timed<&H3>, &round); }
 
 void OnStopForMarking(Mutator& m, void* round) { Timed<&StopForMarking>(m, round); }
 void OnStopForRescan(Mutator& m, void* round) { Timed<&StopForRescan>(m, round); }
+void OnStopForCheck(Mutator& m, void* round) { Timed<&F>(m, round); }
 
 }  // namespace tarn::rt

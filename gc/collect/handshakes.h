@@ -50,6 +50,8 @@ void RunH3(Round& round);
 void OnStopForMarking(Mutator& m, void* round);
 // Scans the thread's roots again; for the end of marking when some roots have no barriers.
 void OnStopForRescan(Mutator& m, void* round);
+// The work of F for a thread that stops.
+void OnStopForCheck(Mutator& m, void* round);
 
 }  // namespace tarn::rt
 

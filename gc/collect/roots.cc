@@ -2,6 +2,7 @@
 
 #include "gc/collect/mutator_gc.h"
 #include "gc/collect/object_ref.h"
+#include "gc/types/layout_table.h"
 #include "gc/types/value_codecs.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/check.h"
@@ -13,8 +14,8 @@ namespace {
 // Passes what a callback reports to a sink and counts it.
 class SinkVisitor final : public RootVisitor {
  public:
-  SinkVisitor(const Heap& heap, const LayoutTable& layouts, MarkSink& sink)
-      : RootVisitor(&SinkVisitor::Take), heap_(heap), layouts_(layouts), sink_(sink) {}
+  SinkVisitor(const Heap& heap, MarkSink& sink)
+      : RootVisitor(&SinkVisitor::Take), heap_(heap), sink_(sink) {}
   uint64_t bytes() const { return bytes_; }
 
  private:
@@ -25,7 +26,6 @@ class SinkVisitor final : public RootVisitor {
   }
 
   const Heap& heap_;
-  const LayoutTable& layouts_;
   MarkSink& sink_;
   uint64_t bytes_ = 0;
 };
@@ -85,7 +85,7 @@ uint64_t Roots::ScanThread(Mutator& m) const {
     bytes += static_cast<uint64_t>(end - begin) * sizeof(uintptr_t);
     ScanWordsConservatively(*heap_, begin, end, sink);
   });
-  SinkVisitor visitor(*heap_, *layouts_, sink);
+  SinkVisitor visitor(*heap_, sink);
   for (CallbackNode* n = m.gc->roots; n != nullptr; n = n->next) n->callback(visitor, n->arg);
   if (m.options().precise_roots) visitor.Pointer(m.gc->fresh);
   MarkAndScanConstructing(*heap_, *m.gc, visitor);
@@ -157,7 +157,7 @@ uint64_t Roots::ScanUnbarriered(MarkSink& sink) const {
     ScanWordsConservatively(*heap_, reinterpret_cast<const uintptr_t*>(r->begin),
                             reinterpret_cast<const uintptr_t*>(r->end), sink);
   }
-  SinkVisitor visitor(*heap_, *layouts_, sink);
+  SinkVisitor visitor(*heap_, sink);
   for (const CallbackNode* c = callbacks_; c != nullptr; c = c->next) c->callback(visitor, c->arg);
   bytes += visitor.bytes() + ScanConservativeObjects(sink);
   sink.Flush();

@@ -16,7 +16,6 @@
 #include "absl/base/thread_annotations.h"
 #include "gc/collect/mark_queue.h"
 #include "gc/collect/root_cells.h"
-#include "gc/types/layout_table.h"
 #include "runtime/base/lock.h"
 #include "runtime/base/world.h"
 #include "runtime/heap/heap.h"
@@ -35,8 +34,8 @@ struct CallbackNode {
 
 class Roots {
  public:
-  Roots(Heap& heap, const LayoutTable& layouts, PersistentAlloc& memory)
-      : heap_(&heap), layouts_(&layouts), range_pool_(memory), callback_pool_(memory) {
+  Roots(Heap& heap, PersistentAlloc& memory)
+      : heap_(&heap), range_pool_(memory), callback_pool_(memory) {
     cells_.Init(heap.os());
   }
 
@@ -72,7 +71,6 @@ class Roots {
   uint64_t ScanConservativeObjects(MarkSink& sink) const;
 
   Heap* heap_;
-  const LayoutTable* layouts_;
   RootCells cells_;
   Lock lock_;
   Range* ranges_ ABSL_GUARDED_BY(lock_) = nullptr;

@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "gc/collect/mutator_gc.h"
 #include "gc/collect/object_ref.h"
 #include "gc/types/value_codecs.h"
 #include "runtime/base/bits.h"
@@ -9,6 +10,7 @@
 #include "runtime/base/raw_log.h"
 #include "runtime/heap/thread_cache.h"
 #include "runtime/thread/thread_registry.h"
+#include "tarn/describe.h"
 
 namespace tarn::rt {
 namespace {
@@ -34,54 +36,108 @@ uint64_t BitWord(Heap& heap, unsigned table, size_t first, size_t w) {
   return heap.cage().Bits(table, first)[w].load(std::memory_order_relaxed);  // relaxed: stopped
 }
 
-[[noreturn]] void Missed(uintptr_t parent, size_t offset, uintptr_t child) {
+[[noreturn]] void Missed(const char* what, uintptr_t parent, size_t offset, uintptr_t child) {
   RawLine()
-      .Str("tarn: fatal: marked object ")
+      .Str("tarn: fatal: ")
+      .Str(what)
       .Hex(parent)
       .Str(" +")
       .Dec(static_cast<int64_t>(offset))
-      .Str(" points to unmarked object ")
+      .Str(" -> unmarked object ")
       .Hex(child)
       .WriteTo();
   Fatal("marking missed an object");
 }
 
-class MarkCheck {
+// What the words of one parent lead to must be marked. Also the Tracer of objects with a Trace
+// method.
+class MarkCheck final : public Tracer {
  public:
-  MarkCheck(Heap& heap, const LayoutTable& layouts) : heap_(heap), layouts_(layouts) {}
+  MarkCheck(Heap& heap, const LayoutTable& layouts, MarkCheckExtent extent)
+      : Tracer(&MarkCheck::VisitPointer, &MarkCheck::VisitWords),
+        heap_(heap),
+        layouts_(layouts),
+        extent_(extent) {}
 
   void CheckObject(const Span& span, size_t first, size_t index) {
     const SpanClassInfo& info = heap_.classes().Info(span.span_class);
     const Layout& layout = layouts_.Get(info.layout);
     const size_t bytes =
         info.elem_bytes != 0 ? info.elem_bytes : span.npages * internal::kPageBytes;
-    const uintptr_t base = heap_.cage().AddressOf(first) + index * bytes;
-    for (size_t i = 0; i < bytes / internal::kWordBytes; ++i) {
-      const uintptr_t word = reinterpret_cast<const uintptr_t*>(base)[i];
-      if (layout.kind == internal::LayoutKind::kMask) {
-        if (layout.HasPointer(i)) CheckChild(base, i, layout.codec.Decode(word), false);
-      } else if (layout.kind == internal::LayoutKind::kConservative) {
-        CheckChild(base, i, word, true);
-        for (size_t c = 0; c < ValueCodecs::count(); ++c) {
-          CheckChild(base, i, ValueCodecs::Get(c).Decode(word), true);
+    parent_ = heap_.cage().AddressOf(first) + index * bytes;
+    what_ = "marked object ";
+    const auto* words = reinterpret_cast<const uintptr_t*>(parent_);
+    const size_t count = bytes / internal::kWordBytes;
+    switch (layout.kind) {
+      case internal::LayoutKind::kNoScan:
+        return;
+      case internal::LayoutKind::kMask:
+        for (size_t i = 0; i < count; ++i) {
+          if (layout.HasPointer(i)) CheckChild(i, layout.codec.Decode(words[i]), false);
         }
-      }
+        return;
+      case internal::LayoutKind::kConservative:
+        if (extent_ == MarkCheckExtent::kAll) CheckWords(words, words + count);
+        return;
+      case internal::LayoutKind::kCustom:
+        if (!IsUnderConstruction(parent_)) layout.trace(words, *this);
+        return;
+    }
+  }
+
+  void CheckCells(const uintptr_t* begin, const uintptr_t* end) {
+    parent_ = reinterpret_cast<uintptr_t>(begin);
+    what_ = "root cells ";
+    for (const uintptr_t* p = begin; p < end; ++p) {
+      if (heap_.cage().Contains(*p)) CheckChild(static_cast<size_t>(p - begin), *p, true);
     }
   }
 
  private:
-  void CheckChild(uintptr_t parent, size_t word, uintptr_t p, bool conservative) {
+  static void VisitPointer(Tracer* self, uintptr_t p) {
+    static_cast<MarkCheck*>(self)->CheckChild(0, p, true);
+  }
+  static void VisitWords(Tracer* self, const void* begin, const void* end) {
+    static_cast<MarkCheck*>(self)->CheckWords(static_cast<const uintptr_t*>(begin),
+                                              static_cast<const uintptr_t*>(end));
+  }
+
+  static bool IsUnderConstruction(uintptr_t object) {
+    bool found = false;
+    ThreadRegistry::Get().ForEach([&](Mutator& m) {
+      if (m.gc == nullptr) return;
+      for (const auto* c = m.gc->constructing; c != nullptr; c = c->next) {
+        found |= reinterpret_cast<uintptr_t>(c->object) == object;
+      }
+    });
+    return found;
+  }
+
+  void CheckWords(const uintptr_t* begin, const uintptr_t* end) {
+    for (const uintptr_t* p = begin; p < end; ++p) {
+      const size_t word = (reinterpret_cast<uintptr_t>(p) - parent_) / internal::kWordBytes;
+      CheckChild(word, *p, true);
+      for (size_t c = 0; c < ValueCodecs::count(); ++c) {
+        CheckChild(word, ValueCodecs::Get(c).Decode(*p), true);
+      }
+    }
+  }
+
+  void CheckChild(size_t word, uintptr_t p, bool conservative) {
     const ObjectRef r =
         conservative ? FindObject(heap_, p) : FindTrusted(heap_.cage(), heap_.classes().infos(), p);
     if (!r) return;
     const unsigned table = Heap::MarkTable(heap_.sweepgen());
     if (!((BitWord(heap_, table, r.first_page, r.index / 64) >> (r.index % 64)) & 1)) {
-      Missed(parent, word * internal::kWordBytes, r.base);
+      Missed(what_, parent_, word * internal::kWordBytes, r.base);
     }
   }
 
   Heap& heap_;
   const LayoutTable& layouts_;
+  const MarkCheckExtent extent_;
+  const char* what_ = "";
+  uintptr_t parent_ = 0;
 };
 
 }  // namespace
@@ -111,8 +167,11 @@ void VerifyHeap(Heap& heap) {
   TARN_CHECK(HeapStats::Get(st.allocated_objects) - HeapStats::Get(st.freed_objects) == objects);
 }
 
-void VerifyMarks(Heap& heap, const LayoutTable& layouts) {
-  MarkCheck check(heap, layouts);
+void VerifyMarks(Heap& heap, const LayoutTable& layouts, const RootCells& cells,
+                 MarkCheckExtent extent) {
+  MarkCheck check(heap, layouts, extent);
+  cells.ForEachBlock(
+      [&](const uintptr_t* begin, const uintptr_t* end) { check.CheckCells(begin, end); });
   ForEachSpan(heap, [&](const Span& s, size_t first) {
     const uint32_t gen = s.sweepgen.load(std::memory_order_relaxed);
     for (size_t w = 0; w < DivideUp(s.nelems, 64); ++w) {

@@ -1,11 +1,13 @@
 // Verifier: walks whole structures while the world is stopped and aborts at the first violated
 // invariant.
 //   VerifyHeap   bits against counts, spans against page entries, the ledger (GODEBUG=verify=1)
-//   VerifyMarks  every pointer of a marked object leads to a marked object (marking missed nothing)
+//   VerifyMarks  every pointer of a marked object or a root cell leads to a marked object (marking
+//                missed nothing)
 // Cost: proportional to the heap. Debug modes and tests only.
 #ifndef TARN_GC_COLLECT_VERIFIER_H_
 #define TARN_GC_COLLECT_VERIFIER_H_
 
+#include "gc/collect/root_cells.h"
 #include "gc/types/layout_table.h"
 #include "runtime/heap/heap.h"
 
@@ -13,8 +15,15 @@ namespace tarn::rt {
 
 // All spans are swept, or all but those in threads' hands; the world is stopped.
 void VerifyHeap(Heap& heap);
-// At mark termination, before the flip. Layouts with a trace function are not followed.
-void VerifyMarks(Heap& heap, const LayoutTable& layouts);
+
+// Which objects' pointers are looked at.
+enum class MarkCheckExtent {
+  kBarriered,  // those that are written with barriers: right whenever no grey object is left
+  kAll,        // conservative objects, too: right after those have been scanned under this stop
+};
+// The world is stopped and no grey object is left. Objects under construction are not followed.
+void VerifyMarks(Heap& heap, const LayoutTable& layouts, const RootCells& cells,
+                 MarkCheckExtent extent);
 
 }  // namespace tarn::rt
 
