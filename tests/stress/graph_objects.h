@@ -13,26 +13,12 @@
 #include <cstdint>
 
 #include "tarn/tarn.h"
+#include "tests/stress/stress_rng.h"
 
 namespace graph_stress {
 
-inline uint64_t Mix(uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
-
-// splitmix64
-class Rng {
- public:
-  explicit Rng(uint64_t seed) : state_(seed) {}
-  uint64_t Next() { return Mix(state_ += 0x9e3779b97f4a7c15u); }
-  uint64_t Below(uint64_t n) { return Next() % n; }
-  bool OneIn(uint64_t n) { return Below(n) == 0; }
-
- private:
-  uint64_t state_;
-};
+using stress::Mix;
+using stress::Rng;
 
 enum class Kind : uint32_t { kPair, kBlob, kArray, kWords, kTraced, kBoxed, kEnd };
 
