@@ -415,8 +415,8 @@ TEST(HandshakeTest, LeavingABlockedScopeWaitsForTheClaim) {
 }
 
 TEST(HandshakeTest, AThreadInsideTheRuntimeCanWaitBlocked) {
-  Team team;
   std::atomic<bool> leave{false};
+  Team team;
   Worker& worker = team.Add([&](Worker& w) {
     {
       RuntimeScope scope;
