@@ -121,8 +121,8 @@ TEST(HandshakeTest, FunctionNeverRunsInsideTheRuntime) {
 }
 
 TEST(HandshakeTest, LongSlowPathAnswersAtItsExit) {
-  Team team;
   std::atomic<bool> leave{false};
+  Team team;
   Worker& worker = team.Add([&](Worker& w) {
     {
       RuntimeScope scope;
@@ -146,8 +146,8 @@ TEST(HandshakeTest, LongSlowPathAnswersAtItsExit) {
 }
 
 TEST(HandshakeTest, CooperativeThreadAnswersOnlyAtItsSafepoints) {
-  Team team;
   std::atomic<bool> may_poll{false};
+  Team team;
   Worker& worker = team.Add(
       [&](Worker& w) {
         while (!w.stop) {
@@ -182,8 +182,8 @@ TEST(HandshakeTest, CooperativeThreadAnswersAtSlowPathExits) {
 }
 
 TEST(HandshakeTest, ThreadWithTheSignalBlockedAnswersAtItsNextPoll) {
-  Team team;
   std::atomic<bool> may_poll{false};
+  Team team;
   ThreadOptions options;
   options.unblock_signal = false;
   Worker& worker = team.Add(
@@ -240,8 +240,8 @@ TEST(HandshakeTest, ThreadThatHoldsAUserMutexAnswers) {
 }
 
 TEST(HandshakeTest, ErrnoSurvivesTheHandler) {
-  Team team;
   std::atomic<bool> wrong{false};
+  Team team;
   Worker& worker = team.Add([&](Worker& w) {
     while (!w.stop) {
       errno = 4711;

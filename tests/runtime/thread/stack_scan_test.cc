@@ -79,8 +79,8 @@ TEST_P(InterruptedTest, WordIsFoundUnderAnAlternateStack) {
   sigaction(SIGUSR1, &action, nullptr);
   sigaction(SIGUSR2, &action, nullptr);
   Hold hold;
-  Team team;
   std::vector<char> alternate(256 << 10);
+  Team team;
   Worker& worker = team.Add([&](Worker&) {
     stack_t stack = {};
     stack.ss_sp = alternate.data();
@@ -253,8 +253,8 @@ TEST(StackScanTest, WordOnTheAlternateStackItselfIsFound) {
     tarn_test_hold_stack(&hold->complement, &hold->started, &hold->stop);
   };
   sigaction(SIGUSR2, &action, nullptr);
-  Team team;
   std::vector<char> alternate(256 << 10);
+  Team team;
   Worker& worker = team.Add([&](Worker&) {
     stack_t stack = {};
     stack.ss_sp = alternate.data();

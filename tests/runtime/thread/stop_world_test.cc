@@ -167,9 +167,9 @@ TEST(StopTheWorldTest, StopperThatIsNotAttachedCannotAttach) {
 }
 
 TEST(StopTheWorldTest, BlockedThreadCannotLeaveBeforeTheResume) {
-  Team team;
   std::atomic<bool> leave{false};
   std::atomic<bool> left{false};
+  Team team;
   Worker& worker = team.Add([&](Worker& w) {
     RunBlocked([&] {
       while (!leave) SleepMicros(100);
