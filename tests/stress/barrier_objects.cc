@@ -1,6 +1,6 @@
 #include "tests/stress/barrier_objects.h"
 
-#include <sched.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cinttypes>
@@ -107,7 +107,7 @@ Slow::Slow(Offer& offer, uint64_t micros) {
       }
     }
     tarn::Safepoint();
-    sched_yield();
+    usleep(50);
   }
   offer.state.store(Offer::kNone, std::memory_order_relaxed);  // relaxed: nothing is published
 }

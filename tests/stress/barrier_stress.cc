@@ -57,10 +57,10 @@ class Worker {
   // Runs for a random number of steps with what it holds on the native stack.
   [[gnu::noinline]] void Run() {
     Held held[kHeld] = {};
-    Slow* slow = nullptr;
+    Slow* slow[kSlow] = {};
     Node* decoy = NewNode();
     held_ = held;
-    slow_ = &slow;
+    slow_ = slow;
     decoy_ = decoy;
     uint64_t left = 2000 + rng_.Below(50000);
     for (; left > 0 && !shared_.stop.load(std::memory_order_relaxed); --left) {
@@ -69,12 +69,13 @@ class Worker {
       ++steps_;
     }
     for (Held& h : held) CheckHeld(h);
-    CheckSlow();
+    for (const Slow* p : slow) CheckSlow(p);
     shared_.steps.fetch_add(steps_, std::memory_order_relaxed);
   }
 
  private:
-  static constexpr size_t kHeld = 24;
+  // So many that most are held for more than a cycle.
+  static constexpr size_t kHeld = 512, kSlow = 16;
   struct Held {
     Node* node;
     uint64_t seq;
@@ -100,14 +101,14 @@ class Worker {
       case 10:
         return Extend();
       case 11:
+        return LookAt();
       case 12:
-        return Race();
       case 13:
-        return Burst();
+        return bursts_ ? Burst() : Race();
       case 14:
         return Take();
       default:
-        return rng_.OneIn(8) ? Offer() : LookAt();
+        return Offer();
     }
   }
 
@@ -226,38 +227,37 @@ class Worker {
     Forget();
   }
 
-  // A node into a slot and nowhere else; a while later back from there, unless somebody else was
-  // faster.
+  // A node into a slot and nowhere else; a cycle or so later back from there. The other thread of the
+  // slot may have had a store to it in flight all the time.
   [[gnu::noinline]] void Race() {
-    StoreToSlot();
-    Forget();
-    if (rng_.OneIn(2)) {
-      for (uint64_t n = rng_.Below(2000); n > 0; --n) asm volatile("");
+    const auto now = std::chrono::steady_clock::now();
+    if (now < race_due_) return;
+    if (is_stored_) {
+      TakeFromSlot();
+      race_due_ = now + std::chrono::microseconds(rng_.Below(1000));
+    } else {
+      StoreToSlot();
+      race_due_ = now + std::chrono::microseconds(rng_.Below(8000));
     }
-    if (cooperative_ || rng_.OneIn(2)) tarn::Safepoint();
-    TakeFromSlot();
+    is_stored_ = !is_stored_;
+    Forget();
   }
-  [[gnu::noinline]] void StoreToSlot() {
-    Slot* slot = shared_.world.slots[OwnSlot()].get();
-    slot->to = Publish(NewNode());
-  }
+  [[gnu::noinline]] void StoreToSlot() { OwnSlot()->to = Publish(NewNode()); }
   [[gnu::noinline]] void TakeFromSlot() {
-    if (Node* p = shared_.world.slots[OwnSlot()].get()->to) Hold(p, SeqOf(p), true);
+    if (Node* p = OwnSlot()->to) Hold(p, SeqOf(p), true);
   }
-  // Two threads share a slot most of the time.
-  size_t OwnSlot() {
-    return rng_.OneIn(16) ? rng_.Below(World::kSlots) : place_ / 2 % World::kSlots;
+  // Two threads share one most of the time.
+  Slot* OwnSlot() {
+    const size_t i = rng_.OneIn(64) ? rng_.Below(World::kSlots) : place_ / 2;
+    return shared_.world.slots[i % World::kSlots].get();
   }
 
   // One store after the other, so that a handshake often finds the thread within one.
   [[gnu::noinline]] void Burst() {
     Node* nodes[4];
     for (Node*& p : nodes) p = Publish(NewNode());
-    Slot* slot = AnySlot();
-    for (uint64_t n = rng_.Below(200); n > 0; --n) {
-      slot->to = nodes[n % 4];
-      if (n % 32 == 0) slot = AnySlot();
-    }
+    Slot* slot = OwnSlot();
+    for (uint64_t n = rng_.Below(400); n > 0; --n) slot->to = nodes[n % 4];
     if (rng_.OneIn(4)) slot->to = nullptr;
   }
 
@@ -275,18 +275,25 @@ class Worker {
     offer.state.store(Slow::Offer::kDone, std::memory_order_release);
     Forget();
   }
+  // Ends with a store that took long, if there is one: it may have been in flight during handshakes.
   [[gnu::noinline]] void Fill(Slow& slow) {
-    Node* p = Private();
-    slow.target = p->seq.load(std::memory_order_relaxed);
-    slow.child = p;
+    auto last = std::chrono::steady_clock::now();
+    for (uint64_t n = 1 + rng_.Below(200); n > 0; --n) {
+      Node* p = Private();
+      slow.target = p->seq.load(std::memory_order_relaxed);
+      slow.child = p;
+      const auto now = std::chrono::steady_clock::now();
+      if (now - last > std::chrono::microseconds(200)) return;
+      last = now;
+    }
   }
 
   [[gnu::noinline]] void Offer() {
-    CheckSlow();
-    *slow_ = tarn::make_gc<Slow>(shared_.offers[place_], rng_.Below(2000));
+    Slow*& slow = slow_[rng_.Below(kSlow)];
+    CheckSlow(slow);
+    if (rng_.OneIn(32)) slow = tarn::make_gc<Slow>(shared_.offers[place_], rng_.Below(4000));
   }
-  void CheckSlow() {
-    const Slow* slow = *slow_;
+  static void CheckSlow(const Slow* slow) {
     if (slow != nullptr && slow->child) CheckChain(slow->child, slow->target);
   }
 
@@ -306,6 +313,10 @@ class Worker {
   Slow** slow_ = nullptr;
   Node* decoy_ = nullptr;
   uint64_t steps_ = 0;
+  // How this thread uses its slot.
+  const bool bursts_ = place_ % 2 == 0;
+  bool is_stored_ = false;
+  std::chrono::steady_clock::time_point race_due_;
 };
 
 // One place of the team: a thread after the other.

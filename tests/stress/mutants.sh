@@ -1,0 +1,291 @@
+#!/usr/bin/env bash
+# Leaves one piece of the barrier protocol out at a time and measures how soon the stress programs notice.
+#   tests/stress/mutants.sh [--seconds N] [--rev COMMIT] [--runs RUN,...] [MUTANT...]
+# Works on a copy under build/mutants of the working tree, or of COMMIT with the working tree's tests/stress;
+# prints one line per mutant, and writes the table to build/mutants/table.md. N (30): seconds per mutant and run, over three seeds.
+# Fails if the unchanged tree is found wrong, if an edit does not apply, or if no run notices a mutant.
+#
+# The copy gets delays that are off unless TARN_WIDEN=1: between flag test and store (inline and slow path),
+# and between the signals of one handshake. They stand for a thread that is preempted there and a driver
+# that is preempted between two signals: they make narrow windows wide and change nothing else.
+source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
+
+seconds=30
+rev=
+all_runs=(barrier barrier_check wide wide_check graph graph_check)
+runs=("${all_runs[@]}")
+names=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --seconds) seconds=$2; shift 2 ;;
+    --rev) rev=$2; shift 2 ;;
+    --runs) IFS=, read -ra runs <<<"$2"; shift 2 ;;
+    -*) die "unknown option $1" ;;
+    *) names+=("$1"); shift ;;
+  esac
+done
+all_names=(control no_deletion no_insertion no_h1b h1b_in_h2 no_hazard_value no_black no_stack no_runs
+  one_f f_and_drain no_flush black_at_h1)
+[[ ${#names[@]} -gt 0 ]] || names=("${all_names[@]}")
+
+work=$tarn_root/build/mutants
+src=$work/src
+mkdir -p "$work/bin" "$work/log" "$src"
+edited=()
+
+# Replaces the one place in FILE (of the copy) that reads OLD by NEW.
+edit() {
+  edited+=("$1")
+  python3 - "$src/$1" "$2" "$3" <<'PYTHON' || die "mutant $mutant: the edit of $1 does not apply"
+import sys
+path, old, new = sys.argv[1:]
+text = open(path).read()
+if text.count(old) != 1:
+    sys.exit(f"{path}: {text.count(old)} places read {old!r}")
+open(path, "w").write(text.replace(old, new))
+PYTHON
+}
+
+# Files that an earlier run edited are copied again with a new time, so that they are compiled again.
+copy_tree() {
+  step "copying ${rev:-the working tree}"
+  mkdir -p "$work/new"
+  rm -rf "${work:?}/new"/*
+  if [[ -n $rev ]]; then
+    git -C "$tarn_root" archive "$rev" | tar -x -C "$work/new"
+    cp "$tarn_root"/tests/stress/* "$work/new/tests/stress/"
+  else
+    (cd "$tarn_root" && git ls-files -co --exclude-standard -z |
+      while IFS= read -r -d '' f; do [[ -e $f ]] && printf '%s\0' "$f"; done |
+      tar -c --null -T -) | tar -x -C "$work/new"
+  fi
+  mutant=widening
+  local pristine=$src
+  src=$work/new
+  widen
+  src=$pristine
+  edited=()
+  (cd "$work/new" && find . -type f -print0) | while IFS= read -r -d '' f; do
+    cmp -s "$work/new/$f" "$src/$f" && continue
+    mkdir -p "$(dirname "$src/$f")"
+    cp "$work/new/$f" "$src/$f"
+    touch "$src/$f"
+  done
+  (cd "$src" && find . -type f -print0) | while IFS= read -r -d '' f; do
+    [[ -e $work/new/$f ]] || rm "$src/$f"
+  done
+}
+restore() {
+  for f in "${edited[@]}"; do cp "$work/new/$f" "$src/$f"; done
+  edited=()
+}
+
+widen() {
+  edit gc/include/tarn/internal/barrier.h 'inline void StoreWord(' '[[gnu::always_inline]] inline void StoreWord('
+  edit gc/include/tarn/internal/barrier.h '// How a slot' 'extern bool g_widen;
+void Widen();
+
+// How a slot'
+  edit gc/include/tarn/internal/barrier.h '  std::atomic_signal_fence(std::memory_order_seq_cst);
+  // relaxed: gc_ptr is no' '  if (g_widen) [[unlikely]] Widen();
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  // relaxed: gc_ptr is no'
+  edit gc/api/barrier.cc '  slot->store(word, std::memory_order_relaxed);  // relaxed: as' '  if (g_widen) [[unlikely]] Widen();
+  slot->store(word, std::memory_order_relaxed);  // relaxed: as'
+  edit gc/api/barrier.cc '#include "tarn/internal/barrier.h"' '#include "tarn/internal/barrier.h"
+
+#include <time.h>
+
+#include <cstdlib>'
+  edit gc/api/barrier.cc '
+void StoreWordSlow(' '
+bool g_widen = std::getenv("TARN_WIDEN") != nullptr;
+
+// Mostly nothing, at times some microseconds, or milliseconds: for one store in 32 to 4096.
+void Widen() {
+  static thread_local uint64_t random = reinterpret_cast<uintptr_t>(&random) | 1;
+  static thread_local uint64_t one_in = 1024;
+  random ^= random << 13;
+  random ^= random >> 7;
+  random ^= random << 17;
+  const auto now = [] {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return uint64_t(t.tv_sec) * 1000000000 + uint64_t(t.tv_nsec);
+  };
+  const uint64_t amount = random >> 44;
+  if (random % 256 == 0) {
+    const uint64_t end = now() + amount % 20000;
+    while (now() < end) {
+    }
+  }
+  // Not where a delay is only one of the handshake.
+  if (t_block.in_runtime != 0 || t_block.mutator == nullptr) return;
+  if (t_block.mutator->options().cooperative) return;
+  if ((random >> 20) % one_in == 0) {
+    one_in = uint64_t{32} << (random >> 40) % 8;
+    const uint64_t end = now() + amount * 10;
+    while (now() < end) {
+      const timespec nap{0, 200000};
+      nanosleep(&nap, nullptr);
+    }
+  }
+}
+
+void StoreWordSlow('
+  edit runtime/thread/handshake.cc '    if (m != self) claimed = RequestFrom(*m, claimed);' '    if (m == self) continue;
+    claimed = RequestFrom(*m, claimed);
+    static const bool widen = std::getenv("TARN_WIDEN") != nullptr;
+    if (!widen) continue;
+    const int64_t end = MonotonicNanos() + MonotonicNanos() % 300 * 1000;
+    while (MonotonicNanos() < end) {
+      const timespec nap{0, 20000};
+      nanosleep(&nap, nullptr);
+    }'
+  edit runtime/thread/handshake.cc '#include <algorithm>' '#include <time.h>
+
+#include <algorithm>
+#include <cstdlib>'
+}
+
+h=gc/collect/handshakes.cc
+mutant_control() { :; }
+mutant_no_deletion() {
+  edit gc/api/barrier.cc '    Shade(m, codec.Decode(slot->load(std::memory_order_relaxed)));
+' ''
+}
+mutant_no_insertion() { edit gc/api/barrier.cc '    Shade(m, codec.Decode(word));
+' '    (void)codec;
+'; }
+mutant_no_h1b() { edit gc/collect/cycle.cc '  RunH1b(round);
+' ''; }
+mutant_h1b_in_h2() {
+  mutant_no_h1b
+  edit $h 'void H2(Mutator& m, Round& round) {
+' 'void H2(Mutator& m, Round& round) {
+  H1b(m, round);
+'
+}
+mutant_no_hazard_value() {
+  edit $h '  Shade(round.heap, *m.gc, block.hazard_value.load(std::memory_order_relaxed));
+' '  (void)round;
+'
+}
+mutant_no_black() { edit $h '  m.cache->SetBlack(round.heap.sweepgen());
+' ''; }
+mutant_no_stack() {
+  edit $h 'void H2(Mutator& m, Round& round) {
+  ScanAndMarkRuns(m, round);
+' 'void H2(Mutator& m, Round& round) {
+  m.cache->FlushLive();
+  round.run_bytes.fetch_add(m.cache->MarkRuns(), std::memory_order_relaxed);
+'
+}
+mutant_no_runs() {
+  edit $h '  round.run_bytes.fetch_add(m.cache->MarkRuns(), std::memory_order_relaxed);
+' ''
+}
+quiet='    if (f.shaded.load(std::memory_order_relaxed) == 0 && queue_.published() == published) return;
+'
+mutant_one_f() { edit gc/collect/cycle.cc "$quiet" '    (void)published;
+    return;
+'; }
+mutant_f_and_drain() { edit gc/collect/cycle.cc "$quiet" '    (void)published;
+    workers_.Drain();
+    return;
+'; }
+mutant_no_flush() { edit $h '  m.gc->shaded = false;
+  m.gc->sink.Flush();
+' '  m.gc->shaded = false;
+'; }
+mutant_black_at_h1() {
+  edit $h '  Shade(round.heap, *m.gc, block.hazard_value.load(std::memory_order_relaxed));
+' '  Shade(round.heap, *m.gc, block.hazard_value.load(std::memory_order_relaxed));
+  m.cache->SetBlack(round.heap.sweepgen());
+'
+}
+
+build_mutant() {
+  step "building $mutant"
+  if [[ ! -e $work/build/build.ninja ]]; then
+    quietly "$work/log/configure.log" cmake -S "$src" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+      -DCMAKE_CXX_COMPILER_LAUNCHER="$(tarn_launcher)" -DTARN_BUILD_EXAMPLES=OFF -DTARN_BUILD_BENCH=OFF
+  fi
+  quietly "$work/log/$mutant-build.log" cmake --build "$work/build" --parallel "$(tarn_jobs)" \
+    --target barrier_stress graph_stress
+  mkdir -p "$work/bin/$mutant"
+  cp "$work/build/tests/stress/barrier_stress" "$work/build/tests/stress/graph_stress" "$work/bin/$mutant/"
+}
+
+# What ended a run, from its output and exit code.
+cause() {
+  if grep -q 'tarn: fatal: marking missed' "$1"; then echo verifier
+  elif grep -q 'tarn: fatal' "$1"; then echo "tarn: fatal"
+  elif grep -q 'TARN_CHECK\|check failed' "$1"; then echo check
+  elif grep -q '_stress: seed' "$1"; then echo checksum
+  elif [[ $2 -eq 124 ]]; then echo hang
+  elif [[ $2 -eq 139 ]]; then echo crash
+  else echo "exit $2"
+  fi
+}
+
+# One cell of the table, in $cell: "1.2 s verifier", or a dash if nothing was noticed.
+run_cell() {
+  local run=$1 program=barrier_stress threads=8 godebug=gcstoptheworld=0,clobberfree=1 widen=()
+  case $run in
+    barrier) ;;
+    barrier_check) godebug+=,gccheckmark=1 ;;
+    wide) widen=(TARN_WIDEN=1) ;;
+    wide_check) godebug+=,gccheckmark=1 widen=(TARN_WIDEN=1) ;;
+    graph) program=graph_stress threads=4 ;;
+    graph_check) program=graph_stress threads=4 godebug+=,gccheckmark=1 ;;
+    *) die "no run is called $run" ;;
+  esac
+  local begin=${EPOCHREALTIME/./} seed log rc
+  for seed in 1 2 3; do
+    log=$work/log/$mutant-$run-$seed.log
+    rc=0
+    # In a subshell without stderr: the shell would tell how the program died.
+    (
+      env "${widen[@]}" GODEBUG=$godebug timeout $((seconds + 60)) "$work/bin/$mutant/$program" \
+        --seed $seed --seconds $(((seconds + 2) / 3)) --threads $threads >"$log" 2>&1 </dev/null ||
+        exit $?
+    ) 2>/dev/null || rc=$?
+    [[ $rc -eq 0 ]] && continue
+    local took=$((${EPOCHREALTIME/./} - begin))
+    cell="$((took / 1000000)).$((took / 100000 % 10)) s $(cause "$log" $rc)"
+    return
+  done
+  cell=-
+}
+
+copy_tree
+{
+  printf '| mutant |'; printf ' %s |' "${runs[@]}"; echo
+  printf '|---|'; for _ in "${runs[@]}"; do printf -- '---|'; done; echo
+} >"$work/table.md"
+failed=()
+for mutant in "${names[@]}"; do
+  restore
+  declare -F "mutant_$mutant" >/dev/null || die "no mutant is called $mutant"
+  "mutant_$mutant"
+  build_mutant
+  row="| $mutant |"
+  noticed=0
+  for run in "${runs[@]}"; do
+    tarn_step="running $mutant ($run)"
+    run_cell "$run"
+    [[ $cell == - ]] || noticed=1
+    row+=" $cell |"
+  done
+  printf '%s\n' "$row" | tee -a "$work/table.md"
+  if [[ $mutant == control ]]; then
+    [[ $noticed -eq 0 ]] || failed+=("the unchanged tree")
+  elif [[ $noticed -eq 0 ]]; then
+    say "$mutant: NOT NOTICED"
+    failed+=("$mutant (not noticed)")
+  fi
+done
+restore
+[[ ${#failed[@]} -eq 0 ]] || die "${failed[*]}"
+say "ok, ${#names[@]} mutants; the table is in $work/table.md"
