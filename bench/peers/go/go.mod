@@ -1,0 +1,3 @@
+module tarn/bench/peers/go
+
+go 1.20

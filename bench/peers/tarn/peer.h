@@ -1,0 +1,46 @@
+// How the workloads use the heap of tarn: the public API, nothing else.
+// Every peer.h has the same names; bench/README.md lists them.
+#ifndef TARN_BENCH_PEERS_TARN_PEER_H_
+#define TARN_BENCH_PEERS_TARN_PEER_H_
+
+#include <tarn/tarn.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace peer {
+
+inline constexpr const char* kName = "tarn";
+inline constexpr bool kManual = false;
+
+template <class T>
+using Ptr = tarn::gc_ptr<T>;
+
+template <class T, class... A>
+inline T* New(A&&... args) {
+  return tarn::make_gc<T>(std::forward<A>(args)...);
+}
+template <class T>
+inline T* NewArray(size_t n) {
+  return tarn::make_gc<T[]>(n);
+}
+inline char* NewBytes(size_t n) { return tarn::make_gc<char[]>(n); }
+inline void Free(const void*) {}
+
+struct ThreadScope {};
+inline void Start() {}
+inline void Collect() { tarn::Collect(); }
+inline uint64_t Collections() { return tarn::ReadMemStats().num_gc; }
+
+// Of each of the last collections (at most 256): how long a thread was kept from running at most.
+inline std::vector<uint64_t> Pauses() {
+  const tarn::MemStats s = tarn::ReadMemStats();
+  const size_t n = s.num_gc < 256 ? s.num_gc : 256;
+  return std::vector<uint64_t>(s.pause_ns, s.pause_ns + n);
+}
+
+}  // namespace peer
+
+#endif  // TARN_BENCH_PEERS_TARN_PEER_H_
