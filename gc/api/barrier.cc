@@ -29,15 +29,45 @@ void StoreShaded(std::atomic<uintptr_t>* slot, uintptr_t word, const WordCodec& 
 
 }  // namespace
 
-void StoreWordSlow(std::atomic<uintptr_t>* slot, uintptr_t word) {
+uintptr_t ExchangeWordSlow(std::atomic<uintptr_t>* slot, uintptr_t word,
+                           const WordCodec& codec) noexcept {
+  rt::Instance::Get();
+  rt::Mutator& m = rt::EnsureAttached();
+  rt::RuntimeScope scope;
+  // relaxed: as above. The flag stays as it is until the scope ends.
+  const bool on = t_block.barrier_on.load(std::memory_order_relaxed) != 0;
+  if (on) Shade(m, codec.Decode(word));
+  // seq_cst: the strongest that the caller may have asked for; pairs with the program's loads.
+  const uintptr_t old = slot->exchange(word, std::memory_order_seq_cst);
+  if (on) Shade(m, codec.Decode(old));
+  return old;
+}
+
+uintptr_t CompareExchangeWordSlow(std::atomic<uintptr_t>* slot, uintptr_t expected,
+                                  uintptr_t desired, const WordCodec& codec) noexcept {
+  rt::Instance::Get();
+  rt::Mutator& m = rt::EnsureAttached();
+  rt::RuntimeScope scope;
+  // relaxed: as above.
+  if (t_block.barrier_on.load(std::memory_order_relaxed) != 0) {
+    Shade(m, codec.Decode(expected));
+    Shade(m, codec.Decode(desired));
+  }
+  // seq_cst: the strongest that the caller may have asked for; pairs with the program's loads.
+  slot->compare_exchange_strong(expected, desired, std::memory_order_seq_cst);
+  return expected;
+}
+
+void StoreWordSlow(std::atomic<uintptr_t>* slot, uintptr_t word) noexcept {
   StoreShaded(slot, word, WordCodec{});
 }
 
-void StoreCodedWordSlow(std::atomic<uintptr_t>* slot, uintptr_t word, const WordCodec& codec) {
+void StoreCodedWordSlow(std::atomic<uintptr_t>* slot, uintptr_t word,
+                        const WordCodec& codec) noexcept {
   StoreShaded(slot, word, codec);
 }
 
-void ShadeInitialSlow(uintptr_t pointer) {
+void ShadeInitialSlow(uintptr_t pointer) noexcept {
   rt::Instance::Get();
   rt::Mutator& m = rt::EnsureAttached();
   rt::RuntimeScope scope;

@@ -1,7 +1,7 @@
 // How a type's pointers are found. In most programs nothing here is needed:
 //   - types without pointers (arithmetic, enums, aggregates and arrays of them) are not scanned;
-//   - aggregates (at most 32 members, no base class) of such types, gc_ptr and gc_word get an exact
-//     layout;
+//   - aggregates (at most 32 members, no base class) of such types, gc_ptr, gc_word and their
+//     atomic kinds get an exact layout;
 //   - everything else is scanned conservatively: each word that is a heap address keeps an object
 //     alive. That includes raw pointers and classes from other libraries. Memory that such a member
 //     owns elsewhere (the buffer of a std::vector) is not scanned.
@@ -26,6 +26,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "tarn/gc_atomic_ptr.h"
 #include "tarn/gc_ptr.h"
 #include "tarn/gc_word.h"
 #include "tarn/internal/aggregate.h"
@@ -44,6 +45,16 @@ class Tracer {
   template <class Codec>
   void Visit(const gc_word<Codec>& w) {
     VisitPointer(reinterpret_cast<const void*>(Codec::codec.Decode(w.load())));
+  }
+  // relaxed, here and below: either value of a racing store is shaded by its barrier.
+  template <class T>
+  void Visit(const gc_atomic_ptr<T>& p) {
+    VisitPointer(p.load(std::memory_order_relaxed));
+  }
+  template <class Codec>
+  void Visit(const gc_atomic_word<Codec>& w) {
+    const uintptr_t word = w.load(std::memory_order_relaxed);
+    VisitPointer(reinterpret_cast<const void*>(Codec::codec.Decode(word)));
   }
   template <class T>
   void VisitRange(const T* begin, const T* end) {
@@ -77,14 +88,21 @@ constexpr std::tuple<M...> fields(M... members) {
 
 namespace internal {
 
+// The types that are one traced word, and how the word is read.
 template <class T>
-struct IsGcPtr : std::false_type {};
+struct TracedSlot : std::false_type {};
 template <class T>
-struct IsGcPtr<gc_ptr<T>> : std::true_type {};
+struct TracedSlot<gc_ptr<T>> : std::true_type {
+  static constexpr WordCodec kCodec{};
+};
 template <class T>
-struct IsGcWord : std::false_type {};
+struct TracedSlot<gc_atomic_ptr<T>> : TracedSlot<gc_ptr<T>> {};
 template <class C>
-struct IsGcWord<gc_word<C>> : std::true_type {};
+struct TracedSlot<gc_word<C>> : std::true_type {
+  static constexpr WordCodec kCodec = C::codec;
+};
+template <class C>
+struct TracedSlot<gc_atomic_word<C>> : TracedSlot<gc_word<C>> {};
 template <class T>
 struct IsPlainAtomic : std::false_type {};
 template <class T>
@@ -159,7 +177,7 @@ constexpr Precision PrecisionOf() {
   } else if constexpr (std::is_arithmetic_v<U> || std::is_enum_v<U> || std::is_null_pointer_v<U> ||
                        IsPlainAtomic<U>::value || std::is_same_v<U, std::byte>) {
     return Precision::kNoPointers;
-  } else if constexpr (IsGcPtr<U>::value || IsGcWord<U>::value || HasLayoutMember<U>) {
+  } else if constexpr (TracedSlot<U>::value || HasLayoutMember<U>) {
     return Precision::kExact;
   } else if constexpr (HasTraceMethod<U>) {
     return Precision::kTrace;
@@ -193,10 +211,8 @@ class MaskBuilder {
       return;
     } else if constexpr (PrecisionOf<U>() != Precision::kExact) {
       ok_ = false;  // a declared member of a type that is not exact
-    } else if constexpr (IsGcPtr<U>::value) {
-      AddWord(offset, WordCodec{});
-    } else if constexpr (IsGcWord<U>::value) {
-      AddWord(offset, U::codec_type::codec);
+    } else if constexpr (TracedSlot<U>::value) {
+      AddWord(offset, TracedSlot<U>::kCodec);
     } else if constexpr (std::is_array_v<U>) {
       using E = std::remove_extent_t<U>;
       for (size_t i = 0; i < std::extent_v<U>; ++i) AddType<E>(offset + i * sizeof(E));

@@ -38,6 +38,17 @@ namespace internal {
 // Stacks and conservative objects are scanned through the codec from now on. Returns true. Aborts
 // when more than 8 codecs other than low-bit ones are in use.
 bool NoteCodec(const WordCodec& codec);
+
+// Notes the codec before main runs, if anything of the program names Note().
+template <class Codec>
+class CodecUse {
+ public:
+  // No code: that it is named makes the initialiser run.
+  static void Note() noexcept { static_cast<void>(&kNoted); }
+
+ private:
+  static inline const bool kNoted = NoteCodec(Codec::codec);
+};
 }  // namespace internal
 
 template <class Codec>
@@ -47,7 +58,7 @@ class gc_word {
 
   constexpr gc_word() noexcept : word_(0) {}
   explicit gc_word(uintptr_t word) noexcept : word_(internal::ShadeInitial<Decode>(word)) {
-    UseCodec();
+    internal::CodecUse<Codec>::Note();
   }
   gc_word(const gc_word& other) noexcept : gc_word(other.load()) {}
   gc_word& operator=(const gc_word& other) noexcept {
@@ -58,21 +69,24 @@ class gc_word {
 
   uintptr_t load() const noexcept { return word_.load(std::memory_order_relaxed); }
   void store(uintptr_t word) noexcept {
-    UseCodec();
+    internal::CodecUse<Codec>::Note();
     internal::StoreWord<Decode>(&word_, word);
   }
   // For a slot in an object that no other thread can see yet.
   void init(uintptr_t word) noexcept {
-    UseCodec();
+    internal::CodecUse<Codec>::Note();
     // relaxed: not visible to others.
     word_.store(internal::ShadeInitial<Decode>(word), std::memory_order_relaxed);
   }
 
+  friend void swap(gc_word& a, gc_word& b) noexcept {
+    const uintptr_t t = a.load();
+    a.store(b.load());
+    b.store(t);
+  }
+
  private:
   using Decode = internal::CodecDecode<Codec>;
-  // No code: that it is named makes its initialiser run before main.
-  static void UseCodec() noexcept { static_cast<void>(&kNoted); }
-  static inline const bool kNoted = internal::NoteCodec(Codec::codec);
 
   std::atomic<uintptr_t> word_;
 };

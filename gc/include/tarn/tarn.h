@@ -3,6 +3,8 @@
 #define TARN_TARN_H_
 
 #include "tarn/describe.h"
+#include "tarn/gc_atomic_ptr.h"
+#include "tarn/gc_copy.h"
 #include "tarn/gc_ptr.h"
 #include "tarn/gc_word.h"
 #include "tarn/heap.h"
