@@ -21,7 +21,7 @@ struct Settings {
   bool use_madv_free = false;
   bool check_mark = false;
   bool idle_workers = true;
-  int stop_the_world = 1;
+  int stop_the_world = 0;
   int cpu_limit_percent = 50;
   uint64_t gc_stress = 0;
   int markers = 0;           // 0: by CPU count

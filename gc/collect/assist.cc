@@ -38,23 +38,23 @@ int64_t Assists::Steal(const AssistDemand& demand, const AssistRatio& ratio, int
   return got.work;
 }
 
-void Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
+bool Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
   const uint32_t cycle = cycle_.load(std::memory_order_relaxed);
   if (gc.assist_cycle != cycle) {
     gc.assist_cycle = cycle;
     gc.assist_balance = 0;
   }
   gc.assist_balance -= static_cast<int64_t>(bytes);
-  if (gc.assist_balance >= 0 || limited_.load(std::memory_order_relaxed) != 0) return;
+  if (gc.assist_balance >= 0 || limited_.load(std::memory_order_relaxed) != 0) return true;
   const AssistRatio r = ratio();
   const AssistDemand demand = DemandFor(gc.assist_balance, static_cast<int64_t>(bytes), r);
   const int64_t stolen = Steal(demand, r, gc.assist_balance);
   const int64_t left = demand.work - stolen;
-  if (left <= 0) return;
+  if (left <= 0) return gc.assist_balance >= 0;
   const int64_t start = MonotonicNanos();
   Marker marker(heap_, layouts_, queue_);
   marker.Start(/*exclusive=*/false);
-  marker.Drain(nullptr, static_cast<uint64_t>(left));
+  if (marker.Drain(/*share=*/false, static_cast<uint64_t>(left))) queue_.Ask();
   const MarkStats stats = marker.TakeStats();
   marker.Flush();
   assist_scanned_.fetch_add(stats.scanned, std::memory_order_relaxed);
@@ -63,6 +63,7 @@ void Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
   const int64_t took = MonotonicNanos() - start;
   time_.fetch_add(took, std::memory_order_relaxed);
   cycle_time_.fetch_add(took, std::memory_order_relaxed);
+  return gc.assist_balance >= 0;
 }
 
 }  // namespace tarn::rt

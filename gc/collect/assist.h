@@ -29,18 +29,17 @@ class Assists {
   void End();
   void SetLimited(bool limited) { limited_.store(limited, std::memory_order_relaxed); }
 
-  // The thread of `gc` is about to take `bytes`. Inside the runtime.
-  void Charge(MutatorGc& gc, uint64_t bytes) {
+  // The thread of `gc` is about to take `bytes`. False if it stays in debt. Inside the runtime.
+  bool Charge(MutatorGc& gc, uint64_t bytes) {
     // relaxed: a thread that sees the start or end late assists a little less or more.
-    if (cycle_.load(std::memory_order_relaxed) != 0) [[unlikely]]
-      ChargeSlow(gc, bytes);
+    return cycle_.load(std::memory_order_relaxed) == 0 || ChargeSlow(gc, bytes);
   }
   // CPU nanoseconds in assists since the last call.
   int64_t TakeTime() { return time_.exchange(0, std::memory_order_relaxed); }
   int64_t cycle_time() const { return cycle_time_.load(std::memory_order_relaxed); }
 
  private:
-  void ChargeSlow(MutatorGc& gc, uint64_t bytes);
+  bool ChargeSlow(MutatorGc& gc, uint64_t bytes);
   int64_t Steal(const AssistDemand& demand, const AssistRatio& ratio, int64_t& balance);
   AssistRatio ratio() const;
 

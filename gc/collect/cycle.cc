@@ -34,6 +34,7 @@ Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& me
       roots_(heap, memory),
       workers_(heap, layouts, queue_),
       assists_(heap, layouts, queue_, workers_),
+      sweep_debt_(heap),
       init_nanos_(MonotonicNanos()),
       pacer_(options.gc_percent, kNoMemoryLimit),
       limiter_(MonotonicNanos(), options.procs, options.cpu_limit_percent) {
@@ -330,6 +331,7 @@ void Collector::FinishMarking(CycleRecord& record) {
   // With the world stopped nothing needs room for sweeping: it is done when it is needed.
   pacer_.Commit(/*sweep_done=*/options_.stop_the_world != 0, HeapStats::Get(stats.live));
   PublishTriggerLocked();
+  if (options_.stop_the_world == 0) sweep_debt_.Set(HeapStats::Get(stats.trigger));
 }
 
 // --- Marking under a real stop: a debug mode ---

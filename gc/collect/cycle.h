@@ -28,6 +28,7 @@
 #include "gc/collect/mark_state.h"
 #include "gc/collect/phase.h"
 #include "gc/collect/roots.h"
+#include "gc/collect/sweeper.h"
 #include "gc/collect/workers.h"
 #include "gc/control/cpu_limiter.h"
 #include "gc/control/pacer.h"
@@ -77,8 +78,8 @@ class Collector {
   const CollectorOptions& options() const { return options_; }
 
   // The thread of `m` is about to take `bytes` in a slow path: starts a cycle that is due, assists
-  // one that runs. Waits only when the world is to be stopped, in stress mode, or shortly when the
-  // heap runs far ahead of its goal.
+  // one that runs, sweeps its share. Waits only when the world is to be stopped, in stress mode, or
+  // shortly when the heap is past its goal.
   void SlowPathTaken(Mutator& m, uint64_t bytes);
   // A cycle that begins after the call has ended, and everything is swept, on return.
   void CollectNow();
@@ -108,7 +109,9 @@ class Collector {
   bool RequestIfDue(uint64_t bytes, uint32_t& cycle);
   void Request(uint32_t cycle) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void WaitFor(uint32_t cycle);
-  void WaitShortly();
+  static int64_t NapNanos(uint64_t bytes);
+  bool IsPastGoal(uint64_t bytes) const;
+  bool IsCycleWanted() const;
   void Assist(Mutator& m, uint64_t bytes);
   void Revise();
 
@@ -140,6 +143,7 @@ class Collector {
   Roots roots_;
   MarkWorkers workers_;
   Assists assists_;
+  SweepDebt sweep_debt_;
   PhaseState phase_;
   MarkState state_;
   int64_t init_nanos_;

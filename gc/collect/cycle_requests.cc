@@ -47,11 +47,24 @@ void Collector::WaitFor(uint32_t cycle) {
   });
 }
 
-// Lets the collector catch up, for at most a millisecond.
-void Collector::WaitShortly() {
-  constexpr int64_t kNanos = 1'000'000;
-  const uint32_t done = completed_.load(std::memory_order_relaxed);  // relaxed: FutexWait compares
-  RunBlocked([&] { FutexWait(completed_, done, kNanos); });
+// The program is at its goal before marking is over: lets the collector catch up. The time follows
+// from the bytes, about 200 MB a second, within bounds that keep the wait of small objects short and
+// that of large ones below what zeroing them costs.
+int64_t Collector::NapNanos(uint64_t bytes) {
+  constexpr uint64_t kNanosPerByte = 5, kMinNanos = 40'000, kMaxNanos = 1'000'000;
+  return static_cast<int64_t>(
+      std::clamp(std::min(bytes, kMaxNanos) * kNanosPerByte, kMinNanos, kMaxNanos));
+}
+
+// relaxed (all): a thread that sees a stale number naps once more or less.
+bool Collector::IsPastGoal(uint64_t bytes) const {
+  const uint64_t goal = goal_.load(std::memory_order_relaxed);
+  return goal != kNoGoal && HeapStats::Get(heap_.stats().live) + bytes > goal;
+}
+
+bool Collector::IsCycleWanted() const {
+  return static_cast<int32_t>(requested_.load(std::memory_order_relaxed) -
+                              completed_.load(std::memory_order_relaxed)) > 0;
 }
 
 void Collector::Request(uint32_t cycle) {
@@ -91,7 +104,16 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
     if (EnsureDriver() && options_.stop_the_world != 0) WaitFor(cycle);
   }
   if (phase_.Get() == Phase::kMark) [[unlikely]]
-    Assist(m, bytes);
+    return Assist(m, bytes);
+  m.cache->SetMaxRunBytes(ThreadCache::kMaxRunBytes);
+  sweep_debt_.Pay(bytes);
+  // A cycle that is due has not begun to mark: what is allocated until then is marked by nobody's
+  // assists.
+  if (options_.stop_the_world == 0 && IsPastGoal(bytes) && IsCycleWanted()) {
+    m.cache->FlushLive();
+    const uint32_t done = completed_.load(std::memory_order_relaxed);  // relaxed: the wait compares
+    RunBlocked([&] { FutexWait(completed_, done, NapNanos(bytes)); });
+  }
 }
 
 void Collector::Assist(Mutator& m, uint64_t bytes) {
@@ -100,15 +122,14 @@ void Collector::Assist(Mutator& m, uint64_t bytes) {
   m.cache->FlushLive();
   Revise();
   // Runs are charged when the next one is taken: what was taken since the last time.
-  assists_.Charge(*m.gc, std::max(unflushed, bytes));
-  // Far beyond the goal the program waits a little at each slow path, so that a collector that gets
-  // no CPU is not outrun. Not while the limiter says that the collector has had enough.
-  constexpr uint64_t kMinOverrunBytes = uint64_t{4} << 20;
-  const uint64_t goal = goal_.load(std::memory_order_relaxed);
-  const uint64_t live = HeapStats::Get(heap_.stats().live);
-  if (goal != kNoGoal && live > goal + std::max(goal / 4, kMinOverrunBytes) &&
-      phase_.Get() == Phase::kMark) {
-    WaitShortly();
+  const uint32_t published = queue_.published();
+  const bool is_paid = assists_.Charge(*m.gc, std::max(unflushed, bytes));
+  // In debt, the thread takes less at a time, and so marks more for each byte without being kept
+  // longer at once.
+  constexpr uint32_t kDebtRunBytes = 1 << 10;
+  m.cache->SetMaxRunBytes(is_paid ? ThreadCache::kMaxRunBytes : kDebtRunBytes);
+  if (!is_paid && IsPastGoal(bytes) && phase_.Get() == Phase::kMark) {
+    RunBlocked([&] { queue_.WaitForPublished(published, NapNanos(bytes)); });
   }
 }
 
@@ -155,6 +176,7 @@ int Collector::SetGcPercent(int percent) {
   const int old = pacer_.SetGcPercent(percent);
   pacer_.Commit(!AnyUnswept(heap_), HeapStats::Get(heap_.stats().live));
   PublishTriggerLocked();
+  if (phase_.Get() == Phase::kOff) sweep_debt_.Set(HeapStats::Get(heap_.stats().trigger));
   if (phase_.Get() == Phase::kMark) assists_.SetRatio(pacer_.Revise(Progress(), MemoryReading{}));
   return old;
 }

@@ -48,8 +48,14 @@ class MarkQueue {
   // Sleeps until something is published after `seen`, at most `nanos`; may return early.
   void WaitForPublished(uint32_t seen, int64_t nanos);
   void WakeWaiters();
-  // Consumers that wait for work.
-  const std::atomic<uint32_t>& hungry() const { return hungry_; }
+  // Whether somebody waits for work, or has asked for it since the last HearAsk: markers share then.
+  // relaxed (all three): hints.
+  bool WantsWork() const {
+    return hungry_.load(std::memory_order_relaxed) != 0 ||
+           asked_.load(std::memory_order_relaxed) != 0;
+  }
+  void Ask() { asked_.store(1, std::memory_order_relaxed); }
+  void HearAsk() { asked_.store(0, std::memory_order_relaxed); }
   size_t allocated_bytes() const { return allocated_.load(std::memory_order_relaxed); }
 
  private:
@@ -61,7 +67,8 @@ class MarkQueue {
   MarkBuffer* empty_ ABSL_GUARDED_BY(lock_) = nullptr;
   std::atomic<size_t> full_count_{0};
   std::atomic<uint32_t> published_{0};  // futex
-  std::atomic<uint32_t> hungry_{0};
+  std::atomic<uint32_t> hungry_{0};     // consumers that wait
+  std::atomic<uint32_t> asked_{0};
   std::atomic<size_t> allocated_{0};
 };
 

@@ -98,6 +98,7 @@ bool Marker::GetWork() {
 }
 
 void Marker::ShareWork() {
+  queue_->HearAsk();
   if (spare_ != nullptr && spare_->count != 0) {
     queue_->Put(spare_);
     spare_ = nullptr;
@@ -137,7 +138,7 @@ bool Marker::FillRing() {
   return ring_size_ != 0;
 }
 
-bool Marker::Drain(const std::atomic<uint32_t>* hungry, uint64_t limit) {
+bool Marker::Drain(bool share, uint64_t limit) {
   const uint64_t end = limit > kNoLimit - stats_.scanned ? kNoLimit : stats_.scanned + limit;
   uint32_t steps = 0;
   for (;;) {
@@ -150,10 +151,7 @@ bool Marker::Drain(const std::atomic<uint32_t>* hungry, uint64_t limit) {
     --ring_size_;
     Process(f);
     if (stats_.scanned >= end) return false;
-    // relaxed: a hint when to share.
-    if ((++steps & 127) == 0 && hungry != nullptr && hungry->load(std::memory_order_relaxed) != 0) {
-      ShareWork();
-    }
+    if ((++steps & 127) == 0 && share && queue_->WantsWork()) ShareWork();
   }
 }
 

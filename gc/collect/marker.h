@@ -50,9 +50,9 @@ class Marker final : public Tracer {
   void Start(bool exclusive);
   static constexpr uint64_t kNoLimit = ~uint64_t{0};
   // Works until it finds neither local nor published work (true), or until it has scanned `limit`
-  // bytes (false; what is left stays with the marker). When `hungry` says that others wait,
-  // publishes half of what it has.
-  bool Drain(const std::atomic<uint32_t>* hungry, uint64_t limit = kNoLimit);
+  // bytes (false; what is left stays with the marker). With `share`, publishes half of what it has
+  // when others want work.
+  bool Drain(bool share, uint64_t limit = kNoLimit);
   // Publishes all that it holds.
   void Flush();
   // Marks one object and scans it or queues it. For roots found by the marker's own thread.

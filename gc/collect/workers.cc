@@ -101,7 +101,7 @@ void MarkWorkers::HelperWork(Helper& helper) {
   {
     Marker marker(heap_, layouts_, queue_);
     marker.Start(/*exclusive=*/false);
-    while (!marker.Drain(&queue_.hungry(), kSliceWork)) totals_.Add(marker.TakeStats());
+    while (!marker.Drain(/*share=*/true, kSliceWork)) totals_.Add(marker.TakeStats());
     totals_.Add(marker.TakeStats());
   }
   auto& cpu = helper.index >= team_.dedicated ? totals_.idle_cpu : totals_.cpu;
@@ -150,7 +150,7 @@ uint32_t MarkWorkers::Drain() {
   int64_t last_cpu = ThreadCpuNanos();
   int64_t waiting_since = 0;
   for (;;) {
-    const bool dry = marker.Drain(&queue_.hungry(), kSliceWork);
+    const bool dry = marker.Drain(/*share=*/true, kSliceWork);
     totals_.Add(marker.TakeStats());
     const int64_t cpu = ThreadCpuNanos();
     driver_cpu_ += cpu - last_cpu;

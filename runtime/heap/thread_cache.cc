@@ -88,6 +88,7 @@ void ThreadCache::Release(bool marking) {
   tiny_offset_ = 0;
   black_gen_ = 0;
   max_run_slots_ = 0;
+  max_run_bytes_ = kMaxRunBytes;
   FlushPages();
   FlushLive();
   FreeCaches& free = heap_->free_caches();
@@ -143,7 +144,7 @@ bool ThreadCache::TakeRun(uint16_t span_class, Span* span) {
   std::atomic<uint64_t>* alloc = heap_->cage().Bits(Heap::AllocTable(gen), first_page);
   const size_t from = NextFree(alloc, span->search_index, span->nelems);
   if (from >= span->nelems) return false;
-  size_t max_slots = std::max<size_t>(1, kMaxRunBytes / span->elem_bytes32);
+  size_t max_slots = std::max<size_t>(1, max_run_bytes_ / span->elem_bytes32);
   if (max_run_slots_ != 0) max_slots = std::min<size_t>(max_slots, max_run_slots_);
   const size_t to = NextAllocated(alloc, from, std::min<size_t>(span->nelems, from + max_slots));
   const uintptr_t base = heap_->cage().AddressOf(first_page);

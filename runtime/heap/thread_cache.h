@@ -30,6 +30,7 @@ class ThreadCache {
   void Release(bool marking);
 
   internal::Run* runs() { return runs_; }
+  static constexpr uint32_t kMaxRunBytes = internal::kPageBytes;
 
   // Takes the next run of `span_class` and returns its first slot; the cursor is past it. Null when
   // out of memory; nothing has changed then.
@@ -72,6 +73,9 @@ class ThreadCache {
   // Slot limit of the next runs: 0 = as long as possible. Stress modes shorten runs so that each
   // object takes the slow path.
   void SetMaxRunSlots(uint32_t n) { max_run_slots_ = n; }
+  // Bytes of the next runs, at least one slot each; at most kMaxRunBytes. Short runs let a thread
+  // pay its debts to the collector in small pieces.
+  void SetMaxRunBytes(uint32_t n) { max_run_bytes_ = n < kMaxRunBytes ? n : kMaxRunBytes; }
 
   template <class F>
   void ForEachOwned(F&& f) {
@@ -83,7 +87,6 @@ class ThreadCache {
 
  private:
   static constexpr uint64_t kLiveFlushBytes = 16 << 10;
-  static constexpr size_t kMaxRunBytes = internal::kPageBytes;
 
   ThreadCache() = default;
   bool TakeRun(uint16_t span_class, Span* span);
@@ -100,6 +103,7 @@ class ThreadCache {
   PageCache page_cache_;
   uint64_t live_ = 0;  // taken since the last flush
   uint32_t max_run_slots_ = 0;
+  uint32_t max_run_bytes_ = kMaxRunBytes;
   uint64_t scan_ = 0;        // the part of live_ that may hold pointers
   uint64_t black_live_ = 0;  // the part of live_ that was taken black
   uint32_t black_gen_ = 0;
