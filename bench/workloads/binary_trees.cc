@@ -1,6 +1,6 @@
 // binary-trees DEPTH THREADS: the Benchmarks Game program. A stretch tree of DEPTH+1, a long-lived
-// tree of DEPTH, and 2^(DEPTH-d+4) short-lived trees of each depth d = 4, 6, .. DEPTH, divided evenly
-// among the threads.
+// tree of DEPTH, and 2^(DEPTH-d+4) short-lived trees of each depth d = 4, 6, .. DEPTH, divided
+// evenly among the threads.
 #include <peer.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// gcbench, gcbench-xl: Ellis, Kovac and Boehm's GCBench. A stretch tree, a long-lived tree and array,
-// and for each depth from 4 on equally much in short-lived trees, half of them built from the root
-// down (stores into old objects), half from the leaves up. -xl has 16 times the live data.
+// gcbench, gcbench-xl: Ellis, Kovac and Boehm's GCBench. A stretch tree, a long-lived tree and
+// array, and for each depth from 4 on equally much in short-lived trees, half of them built from
+// the root down (stores into old objects), half from the leaves up. -xl has 16 times the live data.
 #include <peer.h>
 
 #include <cinttypes>

@@ -1,7 +1,8 @@
 // What all workloads share: the list of them, arguments, random numbers, time, histograms, threads.
 //
-// One program per peer (tarn, malloc, libgc) is built from the same sources; peer.h in bench/peers/PEER
-// says how that peer makes and frees objects. The Go program in bench/peers/go does the same work.
+// One program per peer (tarn, malloc, libgc) is built from the same sources; peer.h in
+// bench/peers/PEER says how that peer makes and frees objects. The Go program in bench/peers/go
+// does the same work.
 // I1 Lines that begin with "~ " and the last line, TOTAL, are measurements. All other lines are
 //    results and the same for every peer, so workloads draw random numbers in the same order.
 // Not here: what a workload does (NAME.cc), the command line (main.cc).
@@ -37,7 +38,8 @@ struct Workload {
   void (*run)(const Args& args);
 };
 
-extern const Workload kBinaryTrees, kGcBench, kGcBenchXl, kMark, kChurn, kAlloc;
+extern const Workload kBinaryTrees, kGcBench, kGcBenchXl, kMark, kChurn, kAlloc, kPauses, kPacing,
+    kMessages, kStringMap, kWideArray, kLongList, kServer;
 
 // SplitMix64. Below(n): 0 <= result < n, n <= 2^32.
 class Rng {

@@ -11,3 +11,11 @@ func newBytes(n uint64) *byte {
 func byteAt(blob *byte, i uint64) *byte {
 	return (*byte)(unsafe.Add(unsafe.Pointer(blob), i))
 }
+
+// markedBytes begin and end with the low byte of mark.
+func markedBytes(size, mark uint64) *byte {
+	bytes := newBytes(size)
+	*bytes = byte(mark)
+	*byteAt(bytes, size-1) = byte(mark)
+	return bytes
+}

@@ -10,7 +10,8 @@ import (
 	"syscall"
 )
 
-var workloads = []workload{binaryTrees, gcBench, gcBenchXl, mark, churn, alloc}
+var workloads = []workload{binaryTrees, gcBench, gcBenchXl, mark, churn, alloc, pauses, pacing,
+	messages, stringMapWorkload, wideArray, longList, server}
 
 // peakResident is the peak resident memory of this process in KiB, as the system counts it.
 func peakResident() (kib int) {
