@@ -31,6 +31,18 @@ void ParseGogc(std::string_view value, Settings& s, std::vector<std::string>& co
   s.gc_percent = static_cast<int>(*v);
 }
 
+void ParseProcs(std::string_view value, Settings& s, std::vector<std::string>& complaints) {
+  if (value.empty()) return;
+  constexpr uint64_t kMax = 1024;
+  const std::optional<uint64_t> v = ParseNumber(value);
+  if (!v || *v < 1 || *v > kMax) {
+    complaints.push_back("tarn: GOMAXPROCS=" + std::string(value) +
+                         ": not a number from 1 to 1024; using the CPUs of the process");
+    return;
+  }
+  s.procs = static_cast<int>(*v);
+}
+
 // One "key=value" of GODEBUG. Returns what is wrong with it, or an empty string.
 std::string ParseKey(std::string_view key, std::string_view value, Settings& s) {
   const auto flag = [&](bool& target, bool when_one) -> std::string {
@@ -44,6 +56,7 @@ std::string ParseKey(std::string_view key, std::string_view value, Settings& s) 
     s.gc_trace = *v != 0;
     return "";
   }
+  if (key == "gcpacertrace") return flag(s.pacer_trace, true);
   if (key == "clobberfree") return flag(s.clobber_free, true);
   if (key == "verify") return flag(s.verify, true);
   if (key == "madvdontneed") return flag(s.use_madv_free, false);
@@ -89,11 +102,11 @@ void ParseGodebug(std::string_view all, Settings& s, std::vector<std::string>& c
 
 }  // namespace
 
-Settings ParseEnvironment(const char* gogc, const char* godebug,
-                          std::vector<std::string>& complaints) {
+Settings ParseEnvironment(const EnvironmentText& text, std::vector<std::string>& complaints) {
   Settings s;
-  if (gogc != nullptr) ParseGogc(gogc, s, complaints);
-  if (godebug != nullptr) ParseGodebug(godebug, s, complaints);
+  if (text.gogc != nullptr) ParseGogc(text.gogc, s, complaints);
+  if (text.gomaxprocs != nullptr) ParseProcs(text.gomaxprocs, s, complaints);
+  if (text.godebug != nullptr) ParseGodebug(text.godebug, s, complaints);
   return s;
 }
 

@@ -16,6 +16,7 @@ namespace tarn::rt {
 struct Settings {
   int gc_percent = 100;
   bool gc_trace = false;
+  bool pacer_trace = false;
   bool clobber_free = false;
   bool verify = false;
   bool use_madv_free = false;
@@ -24,15 +25,21 @@ struct Settings {
   int stop_the_world = 0;
   int cpu_limit_percent = 50;
   uint64_t gc_stress = 0;
+  int procs = 0;             // CPUs to plan for; 0: those that the process may use
   int markers = 0;           // 0: by CPU count
   size_t cage_bytes = 0;     // 0: default
   int handshake_signal = 0;  // 0: default
 };
 
-// Reads GOGC and GODEBUG (null: not set). Each value that is not understood leaves the default in
-// place and adds one line to `complaints`.
-Settings ParseEnvironment(const char* gogc, const char* godebug,
-                          std::vector<std::string>& complaints);
+// The values of the environment variables; null: not set.
+struct EnvironmentText {
+  const char* gogc = nullptr;
+  const char* godebug = nullptr;
+  const char* gomaxprocs = nullptr;
+};
+
+// Each value that is not understood leaves the default in place and adds one line to `complaints`.
+Settings ParseEnvironment(const EnvironmentText& text, std::vector<std::string>& complaints);
 
 // Overrides `settings` with the options that are set. InvalidArgument names the first one out of
 // range.

@@ -113,7 +113,7 @@ absl::Status Instance::SetUp(OsMemory& os) {
   if (settings_.clobber_free) heap_.hooks().object_freed = &Clobber;
   tiny_class_ = SpanClassFor(internal::SizeToClass(internal::kTinyBytes), LayoutTable::kNoScanId);
   CollectorOptions options;
-  options.procs = UsableCpus();
+  options.procs = settings_.procs != 0 ? settings_.procs : UsableCpus();
   options.gc_percent = settings_.gc_percent;
   options.markers = settings_.markers;
   options.check_mark = settings_.check_mark;
@@ -121,6 +121,7 @@ absl::Status Instance::SetUp(OsMemory& os) {
   options.stop_the_world = settings_.stop_the_world;
   options.cpu_limit_percent = settings_.cpu_limit_percent;
   options.trace = settings_.gc_trace;
+  options.pacer_trace = settings_.pacer_trace;
   options.verify = settings_.verify;
   options.stress = settings_.gc_stress;
   collector_ = new Collector(heap_, layouts_, memory_, options);
@@ -133,7 +134,8 @@ absl::Status Instance::Start(const Options& options) {
     return absl::AlreadyExistsError("tarn: the heap has started already");
   }
   std::vector<std::string> complaints;
-  Settings settings = ParseEnvironment(std::getenv("GOGC"), std::getenv("GODEBUG"), complaints);
+  Settings settings = ParseEnvironment(
+      {std::getenv("GOGC"), std::getenv("GODEBUG"), std::getenv("GOMAXPROCS")}, complaints);
   for (const std::string& line : complaints) RawLine().Str(line).WriteTo();
   if (absl::Status s = ApplyOptions(options, settings); !s.ok()) return s;
   static LinuxMemory* os = &LinuxMemory::Instance();

@@ -113,7 +113,15 @@ void Collector::DriverLoop() {
       started_.store(completed_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
     RunCycle(kind);
+    const HeapStats& stats = heap_.stats();
+    PacerSweep sweep;
+    sweep.live_at_start = HeapStats::Get(stats.live);
+    sweep.pages_per_byte = sweep_debt_.pages_per_byte();
+    const uint64_t swept = HeapStats::Get(stats.swept_pages);
     SweepAsDriver();  // in the background, unless the next cycle is wanted already and does it
+    sweep.live = HeapStats::Get(stats.live);
+    sweep.pages = HeapStats::Get(stats.swept_pages) - swept;
+    if (options_.pacer_trace) RawLine().Str(PacerSweepLine(sweep)).WriteTo();
     LockHolder hold(lock_);
     pacer_.Commit(/*sweep_done=*/true, HeapStats::Get(heap_.stats().live));
     PublishTriggerLocked();
@@ -229,7 +237,7 @@ void Collector::StartMarking(CycleRecord& record, CycleKind kind) {
     limiter_.StartTransition(now, /*marking=*/true, TakeUsed(now));
     limiter_.FinishTransition(now);
     idle_mark_seen_ = 0;
-    team = TeamFor(pacer_.StartCycle(Progress(), MemoryReading{}, options_.procs, kind));
+    team = TeamFor(StartPacerLocked(record, kind));
     ratio = pacer_.assist_ratio();
   }
   mark_start_.store(MonotonicNanos(), std::memory_order_relaxed);
@@ -249,6 +257,18 @@ void Collector::StartMarking(CycleRecord& record, CycleKind kind) {
   workers_.Begin(team);
   assists_.Begin(static_cast<uint32_t>(record.number), ratio);
   ScanGlobals(record);
+}
+
+WorkerPlan Collector::StartPacerLocked(CycleRecord& record, CycleKind kind) {
+  const MarkProgress start = Progress();
+  const WorkerPlan plan = pacer_.StartCycle(start, MemoryReading{}, options_.procs, kind);
+  record.pacer_start = {pacer_.assist_ratio().work_per_byte,
+                        start.scan,
+                        start.live,
+                        goal_.load(std::memory_order_relaxed),
+                        plan.dedicated,
+                        plan.fractional_share * options_.procs};
+  return plan;
 }
 
 void Collector::ScanGlobals(CycleRecord& record) {
@@ -326,7 +346,10 @@ void Collector::FinishMarking(CycleRecord& record) {
   times.duration = record.mark_wall;
   times.assist = record.assist_cpu;
   times.idle_mark = record.idle_cpu;
-  pacer_.EndCycle(end, MemoryReading{}, times, options_.procs);
+  const CycleReport report = pacer_.EndCycle(end, MemoryReading{}, times, options_.procs);
+  record.pacer_end = {report.utilization, end.heap_work,        end.stack_work,
+                      end.globals_work,   report.expected_work, report.triggered,
+                      report.live,        report.goal,          report.cons_mark};
   pacer_.ResetLive(record.marked, end);
   // With the world stopped nothing needs room for sweeping: it is done when it is needed.
   pacer_.Commit(/*sweep_done=*/options_.stop_the_world != 0, HeapStats::Get(stats.live));
@@ -365,7 +388,7 @@ void Collector::RunStopped(CycleRecord& record) {
     limiter_.StartTransition(stopped, /*marking=*/true, TakeUsed(stopped));
     limiter_.FinishTransition(stopped);
     idle_mark_seen_ = 0;
-    pacer_.StartCycle(Progress(), MemoryReading{}, options_.procs, CycleKind::kStopped);
+    StartPacerLocked(record, CycleKind::kStopped);
   }
   MarkTeam team;
   team.dedicated = (options_.markers != 0 ? options_.markers : options_.procs) - 1;
@@ -412,6 +435,10 @@ void Collector::Report(CycleRecord& record, int64_t start) {
     record.cpu_fraction =
         static_cast<double>(totals_.gc_cpu) /
         (static_cast<double>(std::max<int64_t>(end - init_nanos_, 1)) * record.procs);
+  }
+  if (options_.pacer_trace) {
+    RawLine().Str(PacerStartLine(record.pacer_start)).WriteTo();
+    RawLine().Str(PacerEndLine(record.pacer_end)).WriteTo();
   }
   if (options_.trace) RawLine().Str(GcTraceLine(record)).WriteTo();
   // release: pairs with the acquire in WaitFor.

@@ -44,6 +44,7 @@ struct CollectorOptions {
   int markers = 0;             // parallel markers when the world is stopped; 0: one per CPU
   int procs = 1;               // CPUs that the process may use
   bool trace = false;          // print a gctrace line per cycle
+  bool pacer_trace = false;    // print what the pacer plans and measures
   bool verify = false;         // walk all invariants before and after marking
   bool check_mark = false;     // stop after marking and check that nothing was missed
   bool idle_workers = true;    // mark on CPUs that nobody else wants
@@ -132,6 +133,8 @@ class Collector {
   void ScanGlobals(CycleRecord& record);
   MarkTeam TeamFor(const WorkerPlan& plan) const;
   MarkProgress Progress() const;
+  WorkerPlan StartPacerLocked(CycleRecord& record, CycleKind kind)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void PublishTriggerLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void UpdateLimiterLocked(int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   CpuLimiter::Used TakeUsed(int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);

@@ -19,9 +19,8 @@ void SweepDebt::Set(uint64_t trigger) {
   const uint64_t live = HeapStats::Get(stats.live);
   // swept_pages is cumulative; all pages in use count as unswept, fresh ones included: the pace is a
   // little too high, and ends when nothing is left.
-  const SweepPace pace =
-      SweepPace::From(swept + HeapStats::Get(stats.in_use_pages), swept, live, trigger,
-                      internal::kPageBytes);
+  const SweepPace pace = SweepPace::From(swept + HeapStats::Get(stats.in_use_pages), swept, live,
+                                         trigger, internal::kPageBytes);
   live_basis_.store(pace.live_basis, std::memory_order_relaxed);
   swept_basis_.store(pace.swept_basis, std::memory_order_relaxed);
   next_class_.store(1, std::memory_order_relaxed);

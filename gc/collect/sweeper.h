@@ -35,6 +35,8 @@ class SweepDebt {
       PaySlow(bytes);
   }
 
+  double pages_per_byte() const { return pages_per_byte_.load(std::memory_order_relaxed); }
+
  private:
   // Bounds the time of one payment to some tens of microseconds.
   static constexpr int kMaxSpans = 64;

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <string>
 
+#include "gc/observe/pacer_trace.h"
+
 namespace tarn::rt {
 
 // What one cycle did. Times in nanoseconds, sizes in bytes.
@@ -33,6 +35,8 @@ struct CycleRecord {
   uint64_t stacks = 0;
   uint64_t globals = 0;
   int procs = 0;
+  PacerStart pacer_start;  // for gcpacertrace
+  PacerEnd pacer_end;
 };
 
 // A duration in milliseconds as Go prints it: 10 ms and more as whole milliseconds, below with two

@@ -34,7 +34,8 @@ TEST(EnvironmentTest, Gogc) {
   for (const GogcCase& c : cases) {
     std::vector<std::string> complaints;
     const std::string name = c.text == nullptr ? "(null)" : c.text;
-    EXPECT_EQ(c.percent, ParseEnvironment(c.text, nullptr, complaints).gc_percent) << name;
+    EXPECT_EQ(c.percent, ParseEnvironment({c.text, nullptr, nullptr}, complaints).gc_percent)
+        << name;
     ASSERT_EQ(c.complaint ? 1u : 0u, complaints.size()) << name;
     if (c.complaint) {
       EXPECT_NE(std::string::npos, complaints[0].find("GOGC=" + name)) << complaints[0];
@@ -45,7 +46,7 @@ TEST(EnvironmentTest, Gogc) {
 
 Settings Debug(const char* text, size_t complaints_expected = 0) {
   std::vector<std::string> complaints;
-  const Settings s = ParseEnvironment(nullptr, text, complaints);
+  const Settings s = ParseEnvironment({nullptr, text, nullptr}, complaints);
   EXPECT_EQ(complaints_expected, complaints.size()) << text;
   return s;
 }
@@ -59,7 +60,29 @@ TEST(EnvironmentTest, GodebugFlags) {
   EXPECT_FALSE(Debug("madvdontneed=1").use_madv_free);
   EXPECT_TRUE(Debug("madvdontneed=0").use_madv_free);
   EXPECT_EQ(50u, Debug("gcstress=50").gc_stress);
-  Debug("gcstoptheworld=2");
+  EXPECT_EQ(0, Debug("").stop_the_world);
+  EXPECT_EQ(2, Debug("gcstoptheworld=2").stop_the_world);
+  EXPECT_TRUE(Debug("gcpacertrace=1").pacer_trace);
+}
+
+TEST(EnvironmentTest, Gomaxprocs) {
+  struct Case {
+    const char* text;
+    int procs;
+    bool complaint;
+  };
+  const Case cases[] = {{nullptr, 0, false},   {"", 0, false},   {"1", 1, false},
+                        {"1024", 1024, false}, {"0", 0, true},   {"1025", 0, true},
+                        {"-2", 0, true},       {"two", 0, true}, {"2 ", 0, true}};
+  for (const Case& c : cases) {
+    const std::string name = c.text == nullptr ? "(null)" : c.text;
+    std::vector<std::string> complaints;
+    EXPECT_EQ(c.procs, ParseEnvironment({nullptr, nullptr, c.text}, complaints).procs) << name;
+    ASSERT_EQ(c.complaint ? 1u : 0u, complaints.size()) << name;
+    if (c.complaint) {
+      EXPECT_NE(std::string::npos, complaints[0].find("GOMAXPROCS=" + name)) << complaints[0];
+    }
+  }
 }
 
 TEST(EnvironmentTest, GodebugListsAndLastOneWins) {
@@ -74,7 +97,7 @@ TEST(EnvironmentTest, EachBadKeyGetsOneLineAndTheOthersCount) {
                           "gcstress=x", "gcstress=-1", "gcstoptheworld=3", "=1"}) {
     const std::string all = std::string("verify=1,") + bad + ",clobberfree=1";
     std::vector<std::string> complaints;
-    const Settings s = ParseEnvironment(nullptr, all.c_str(), complaints);
+    const Settings s = ParseEnvironment({nullptr, all.c_str(), nullptr}, complaints);
     EXPECT_TRUE(s.verify && s.clobber_free) << bad;
     ASSERT_EQ(1u, complaints.size()) << bad;
     EXPECT_NE(std::string::npos, complaints[0].find(bad)) << complaints[0];
@@ -84,7 +107,7 @@ TEST(EnvironmentTest, EachBadKeyGetsOneLineAndTheOthersCount) {
 
 TEST(EnvironmentTest, OptionsOverrideTheEnvironment) {
   std::vector<std::string> complaints;
-  Settings s = ParseEnvironment("50", "gctrace=1,verify=1", complaints);
+  Settings s = ParseEnvironment({"50", "gctrace=1,verify=1", nullptr}, complaints);
   Options o;
   o.gc_percent = 300;
   o.gc_trace = false;

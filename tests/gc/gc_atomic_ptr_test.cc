@@ -301,10 +301,15 @@ struct Link {
   gc_ptr<rt::Passed> passed;
   gc_ptr<Link> next;
 };
+struct BoxedPlace {
+  Boxed boxed;
+};
 struct Place {
+  gc_ptr<BoxedPlace> box;
   gc_atomic_ptr<rt::Passed> slot;
   gc_atomic_ptr<Link> top;
-  Boxed boxed;
+  gc_atomic_ptr<rt::Passed> mailbox;
+  std::atomic<uint32_t> busy;  // 1: a thread is at the mailbox
 };
 
 void Push(gc_atomic_ptr<Link>& top, rt::Passed* p) {
@@ -333,6 +338,7 @@ class PassObjectsTest : public testing::Test {
     OnOtherThread([this] {
       for (size_t i = 0; i < kPlaces; ++i) {
         Place* p = make_gc<Place>();
+        p->box = make_gc<BoxedPlace>();
         list_.Hang(i, p);
         places_.push_back(Hidden(p));
       }
@@ -343,37 +349,56 @@ class PassObjectsTest : public testing::Test {
   }
   Place& PlaceAt(size_t i) const { return *places_[i].Reveal<Place>(); }
 
-  // Holds one object or none.
+  // Holds a few objects on its stack alone, for a while each.
   [[gnu::noinline]] void Run(uint64_t seed, const std::atomic<bool>& stop) {
     TestRng rng(seed);
-    rt::Passed* hand = nullptr;
+    rt::Passed* hands[8] = {};
     while (!stop.load(std::memory_order_relaxed)) {
-      Place& place = PlaceAt(rng.Below(kPlaces));
-      hand = Step(place, hand, rng.Below(8));
+      rt::Passed*& hand = hands[rng.Below(8)];
       if (hand != nullptr) hand->Check();
-      if (rng.Below(64) == 0) std::this_thread::yield();
+      hand = Step(PlaceAt(rng.Below(kPlaces)), hand, rng.Below(10));
+      if (rng.Below(16) == 0) rt::ForgetAndWait(std::chrono::microseconds(rng.Below(2000)));
     }
-    if (hand != nullptr) Push(PlaceAt(0).top, hand);
+    for (rt::Passed* hand : hands) {
+      if (hand != nullptr) Push(PlaceAt(0).top, hand);
+    }
   }
   [[gnu::noinline]] static rt::Passed* Step(Place& place, rt::Passed* hand, uint64_t what) {
     switch (what) {
       case 0:
-      case 1:
         if (hand != nullptr) Push(place.top, hand);
         return nullptr;
-      case 2:
+      case 1:
         return hand != nullptr ? hand : Pop(place.top);
+      case 2:
       case 3:
-      case 4:  // seq_cst: with the other threads' exchanges
-        return place.slot.exchange(hand);
+        return place.slot.exchange(Young(hand));
+      case 4:
+        return ExchangeBoxed(place.box->boxed, Young(hand));
       case 5:
-        return ExchangeBoxed(place.boxed, hand);
+        return TakeByStore(place, hand);
+      case 6:
+      case 7:
+        return Young(hand);
       default: {
-        rt::Passed* expected = what == 6 ? nullptr : place.slot.load();
-        if (!place.slot.compare_exchange_strong(expected, hand)) return hand;
+        rt::Passed* expected = what == 8 ? nullptr : place.slot.load();
+        if (!place.slot.compare_exchange_strong(expected, Young(hand))) return hand;
         return expected;
       }
     }
+  }
+  // Another object of that id, which is new and nowhere else.
+  static rt::Passed* Young(rt::Passed* p) {
+    return p == nullptr ? nullptr : rt::Passed::New(p->id.load(std::memory_order_relaxed));
+  }
+  // A load, and a store over what was loaded.
+  static rt::Passed* TakeByStore(Place& place, rt::Passed* hand) {
+    if (place.busy.exchange(1, std::memory_order_acquire) != 0) return hand;
+    rt::Passed* p = place.mailbox.load(std::memory_order_relaxed);
+    place.mailbox.store(Young(hand), std::memory_order_relaxed);
+    // release: pairs with the acquire above.
+    place.busy.store(0, std::memory_order_release);
+    return p;
   }
   static rt::Passed* ExchangeBoxed(Boxed& boxed, rt::Passed* hand) {
     const uintptr_t word =
@@ -392,7 +417,8 @@ class PassObjectsTest : public testing::Test {
     for (size_t i = 0; i < kPlaces; ++i) {
       while (rt::Passed* p = Pop(PlaceAt(i).top)) count(p);
       count(PlaceAt(i).slot.exchange(nullptr));
-      count(ExchangeBoxed(PlaceAt(i).boxed, nullptr));
+      count(ExchangeBoxed(PlaceAt(i).box->boxed, nullptr));
+      count(PlaceAt(i).mailbox.exchange(nullptr));
     }
     for (uint64_t id = 1; id <= kObjects; ++id) EXPECT_EQ(1, seen[id]) << id;
   }

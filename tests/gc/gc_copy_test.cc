@@ -328,7 +328,7 @@ class MoveArraysTest : public testing::Test {
   [[gnu::noinline]] void Step(Array& a, Array& b, TestRng& rng) {
     const size_t n = rng.Below(rng.Below(4) == 0 ? kSlots + 1 : 60);
     const size_t to = rng.Below(kSlots - n + 1), from = rng.Below(kSlots - n + 1);
-    switch (rng.Below(6)) {
+    switch (rng.Below(8)) {
       case 0:  // moves away, so that only the copy is left
         if (&a == &b) return;
         gc_copy(a.begin() + to, b.begin() + from, n);
@@ -352,6 +352,12 @@ class MoveArraysTest : public testing::Test {
         return Renew(a);
       case 4:
         return Exchange(a, to, n);
+      case 5:
+        return Hide(a, b, to, rng);
+      case 6:
+        Produce(a, to, n);
+        rt::ForgetAndWait(std::chrono::microseconds(rng.Below(500)));
+        break;
       default:
         for (size_t i = to; i < to + n; ++i) {
           if (a.ids[i] == 0) Replace(a, i);
@@ -367,6 +373,42 @@ class MoveArraysTest : public testing::Test {
     std::this_thread::yield();
     gc_copy(a.begin(), fresh, kSlots);
     Check(a, 0, kSlots);
+  }
+  // Loads pointers, overwrites them in one of the ways, and keeps them on the stack alone.
+  [[gnu::noinline]] static void Hide(Array& a, Array& b, size_t at, TestRng& rng) {
+    Passed* hidden[8] = {};
+    const size_t n = std::min<size_t>(8, kSlots - at);
+    const std::vector<uint64_t> ids(&a.ids[at], &a.ids[at] + n);
+    for (size_t i = 0; i < n; ++i) hidden[i] = a.begin()[at + i];
+    switch (rng.Below(3)) {
+      case 0:
+        gc_clear(a.begin() + at, n);
+        break;
+      case 1:
+        gc_fill(a.begin() + at, Slot(b.begin()[at]), n);
+        break;
+      default:
+        gc_copy(a.begin() + at, b.begin() + (at + n) % (kSlots - n), n);
+    }
+    rt::ForgetAndWait(std::chrono::microseconds(rng.Below(3000)));
+    for (size_t i = 0; i < n; ++i) {
+      ASSERT_EQ(hidden[i] == nullptr, ids[i] == 0);
+      if (hidden[i] != nullptr) hidden[i]->Check(ids[i]);
+      a.begin()[at + i] = hidden[i];
+    }
+  }
+  // New objects that are referred to by the range alone afterwards.
+  [[gnu::noinline]] static void Produce(Array& a, size_t at, size_t n) {
+    const size_t many = n / 2;
+    Slot* fresh = make_gc<Slot[]>(many + 1);
+    for (size_t i = 0; i < many; ++i) {
+      a.ids[at + i] = NewId();
+      fresh[i] = Passed::New(a.ids[at + i]);
+    }
+    gc_copy(a.begin() + at, fresh, many);
+    const uint64_t id = NewId();
+    std::fill_n(&a.ids[at + many], n - many, id);
+    gc_fill(a.begin() + at + many, Slot(Passed::New(id)), n - many);
   }
   // With what another thread has left in the common array.
   [[gnu::noinline]] void Exchange(Array& a, size_t at, size_t n) {

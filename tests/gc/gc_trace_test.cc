@@ -67,6 +67,41 @@ TEST(GcTraceTest, LongestLineIsNotCut) {
   EXPECT_EQ(" P (forced)", line.substr(line.size() - 11));
 }
 
+TEST(PacerTraceTest, LinesHaveGosFormat) {
+  EXPECT_EQ("pacer: assist ratio=1.500000e+00 (scan 17 MB in 60->64 MB) workers=2+5.000000e-01",
+            PacerStartLine({1.5, 17 << 20, 60 << 20, 64 << 20, 2, 0.5}));
+  PacerEnd e;
+  e.utilization = 0.269;
+  e.heap_work = 18300000;
+  e.stack_work = 40960;
+  e.globals_work = 65536;
+  e.expected_work = 18250000;
+  e.triggered = 60000000;
+  e.live = 64100000;
+  e.goal = 66000000;
+  e.cons_mark = 0.31;
+  EXPECT_EQ(
+      "pacer: 26% CPU (25 exp.) for 18300000+40960+65536 B work (18250000 B exp.) in 60000000 B -> "
+      "64100000 B (\xe2\x88\x86goal -1900000, cons/mark +3.100000e-01)",
+      PacerEndLine(e));
+  EXPECT_EQ(
+      "pacer: sweep done at heap size 40 MB; allocated 4 MB during sweep; swept 5000 pages at "
+      "2.500000e-04 pages/byte",
+      PacerSweepLine({40 << 20, 36 << 20, 5000, 0.00025}));
+}
+
+TEST(GcTraceTest, GomaxprocsAndPacerTraceReachTheCollector) {
+  ProcessSpec spec;
+  spec.args = {TARN_TEST_CHILD, "churn", "50"};
+  spec.environment = {{"GODEBUG", "gctrace=1,gcpacertrace=1"}, {"GOMAXPROCS", "8"}};
+  const ProcessResult r = RunProcess(spec);
+  ASSERT_EQ(0, r.exit_code);
+  EXPECT_NE(std::string::npos, r.err.find(", 8 P"));
+  EXPECT_NE(std::string::npos, r.err.find(" workers=2+0"));  // a quarter of 8
+  EXPECT_NE(std::string::npos, r.err.find("B work ("));
+  EXPECT_NE(std::string::npos, r.err.find("sweep done at heap size"));
+}
+
 TEST(GcTraceTest, ProgramPrintsOneLinePerCollection) {
   ProcessSpec spec;
   spec.args = {TARN_TEST_CHILD, "churn", "200"};
@@ -81,7 +116,7 @@ TEST(GcTraceTest, ProgramPrintsOneLinePerCollection) {
                            R"(\d+ MB globals, \d+ P( \(forced\))?)");
   const std::vector<std::string> lines = Lines(r.err);
   EXPECT_EQ(std::stoul(r.out), lines.size());
-  ASSERT_GT(lines.size(), 10u);
+  ASSERT_GT(lines.size(), 2u);  // beside the program, fewer than the heap's goal would need
   for (size_t i = 0; i < lines.size(); ++i) {
     std::smatch match;
     ASSERT_TRUE(std::regex_match(lines[i], match, pattern)) << lines[i];

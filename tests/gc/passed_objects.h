@@ -12,7 +12,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
-#include <vector>
 
 #include "tarn/tarn.h"
 #include "tests/gc/gc_test_util.h"
@@ -86,10 +85,17 @@ class LongList {
     gc_ptr<Node> side;
     gc_ptr<void> object;
   };
-  static constexpr size_t kNodes = 40000;
+  static constexpr size_t kNodes = 200000 / kSlowdown;
 
   gc_root<Node> head_;
 };
+
+// Overwrites what dead frames of the calling thread left on its stack, and waits a little.
+[[gnu::noinline]] inline void ForgetAndWait(std::chrono::microseconds time) {
+  volatile uintptr_t below[128];
+  for (volatile uintptr_t& word : below) word = 0;
+  std::this_thread::sleep_for(time);
+}
 
 // Collects again and again as long as it lives, on a thread of its own.
 class Collections {
