@@ -58,27 +58,34 @@ void EnsureThisThread() {
 bool IsBarrierOn() { return t_block.barrier_on.load(std::memory_order_relaxed) != 0; }
 
 // All loads of a step come before its stores: the ranges may overlap by less.
-void MoveUp(Word* to, const Word* from, size_t n) {
-  size_t i = 0;
-  for (; i + kUnroll <= n; i += kUnroll) {
-    uintptr_t w[kUnroll];
-    for (size_t k = 0; k < kUnroll; ++k) w[k] = Load(from + i + k);
-    for (size_t k = 0; k < kUnroll; ++k) Store(to + i + k, w[k]);
-  }
-  for (; i < n; ++i) Store(to + i, Load(from + i));
+[[gnu::always_inline]] inline void MoveStep(Word* to, const Word* from) {
+  static_assert(kUnroll == 8);
+  const uintptr_t a = Load(from), b = Load(from + 1), c = Load(from + 2), d = Load(from + 3);
+  const uintptr_t e = Load(from + 4), f = Load(from + 5), g = Load(from + 6), h = Load(from + 7);
+  Store(to, a), Store(to + 1, b), Store(to + 2, c), Store(to + 3, d);
+  Store(to + 4, e), Store(to + 5, f), Store(to + 6, g), Store(to + 7, h);
 }
 
-void MoveDown(Word* to, const Word* from, size_t n) {
-  for (; n >= kUnroll; n -= kUnroll) {
-    uintptr_t w[kUnroll];
-    for (size_t k = 0; k < kUnroll; ++k) w[k] = Load(from + n - kUnroll + k);
-    for (size_t k = 0; k < kUnroll; ++k) Store(to + n - kUnroll + k, w[k]);
-  }
+[[gnu::noinline]] void MoveUp(Word* to, const Word* from, size_t n) {
+  for (; n >= kUnroll; n -= kUnroll, to += kUnroll, from += kUnroll) MoveStep(to, from);
+  for (; n > 0; --n) Store(to++, Load(from++));
+}
+
+[[gnu::noinline]] void MoveDown(Word* to, const Word* from, size_t n) {
+  for (; n >= kUnroll; n -= kUnroll) MoveStep(to + n - kUnroll, from + n - kUnroll);
   for (; n > 0; --n) Store(to + n - 1, Load(from + n - 1));
 }
 
-void MoveShaded(Word* to, const Word* from, size_t n, bool down, const Shader& shade,
-                Overwrites what) {
+[[gnu::noinline]] void FillUp(Word* to, uintptr_t word, size_t n) {
+  for (; n >= kUnroll; n -= kUnroll, to += kUnroll) {
+    Store(to, word), Store(to + 1, word), Store(to + 2, word), Store(to + 3, word);
+    Store(to + 4, word), Store(to + 5, word), Store(to + 6, word), Store(to + 7, word);
+  }
+  for (; n > 0; --n) Store(to++, word);
+}
+
+[[gnu::noinline]] void MoveShaded(Word* to, const Word* from, size_t n, bool down,
+                                  const Shader& shade, Overwrites what) {
   for (size_t i = 0; i < n; ++i) {
     const size_t at = down ? n - 1 - i : i;
     const uintptr_t word = Load(from + at);
@@ -129,10 +136,15 @@ void FillWords(void* to, size_t words, const void* pattern, size_t period,
       for (size_t i = 0; i < n; ++i) shade(Load(t + done + i));
       for (size_t i = 0; i < std::min(n, period); ++i) shade(Load(p + (phase + i) % period));
     }
-    for (const size_t end = done + n; done < end; ++done) {
-      Store(t + done, Load(p + phase));
-      if (++phase == period) phase = 0;
+    if (period == 1) {
+      FillUp(t + done, Load(p), n);
+    } else {
+      for (size_t i = 0; i < n; ++i) {
+        Store(t + done + i, Load(p + phase));
+        if (++phase == period) phase = 0;
+      }
     }
+    done += n;
   }
 }
 

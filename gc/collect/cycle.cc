@@ -335,8 +335,10 @@ void Collector::FinishMarking(CycleRecord& record) {
   record.marked += black;
   HeapStats::Add(stats.live, record.marked - HeapStats::Get(stats.live));
   HeapStats::Add(stats.scan, end.heap_work - HeapStats::Get(stats.scan));
-  state_.black_gen.store(0, std::memory_order_relaxed);
   heap_.FlipSweepgen();
+  // After the flip: a thread that attaches before it allocates in spans of the generation that was
+  // marked, and must do so black.
+  state_.black_gen.store(0, std::memory_order_relaxed);
   phase_.Move(Phase::kMarkTermination, Phase::kOff);
   LockHolder hold(lock_);
   limiter_.StartTransition(now, /*marking=*/false, TakeUsed(now));

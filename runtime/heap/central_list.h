@@ -2,7 +2,10 @@
 //   {partial, full} x {swept, unswept}
 // I1 Every span here has owned == 0; swept spans carry the heap's generation, unswept ones
 //    generation - 2.
-// I2 Full: no free allocation bit at the time it was put here.
+// I2 Only Flip adds to the unswept lists: whoever has taken a span sweeps it before it comes back. So
+//    when the lists have been emptied and every thread has left the runtime since the flip, nothing
+//    is unswept.
+// I3 Full: no free allocation bit at the time it was put here.
 // Locking: one Lock per span class. Sweeping itself is done outside it, by whoever took the span.
 #ifndef TARN_RUNTIME_HEAP_CENTRAL_LIST_H_
 #define TARN_RUNTIME_HEAP_CENTRAL_LIST_H_
@@ -61,14 +64,17 @@ class alignas(64) CentralList {
     LockHolder hold(lock_);
     swept_[full].Push(s);
   }
-  // The same for a span that may have been overtaken by the flip: `gen` is read under the lock that
-  // Flip takes, so a span of the last generation never stays among the swept ones.
-  void Put(Span* s, bool full, const std::atomic<uint32_t>& gen) {
+  // The same unless the flip has overtaken the span: false then, and nothing is done. `gen` is read
+  // under the lock that Flip takes, so a span of the last generation never stays among the swept
+  // ones.
+  bool TryPutSwept(Span* s, bool full, const std::atomic<uint32_t>& gen) {
     LockHolder hold(lock_);
     // relaxed: the lock orders it against Flip, which comes after the change.
-    const bool swept =
-        s->sweepgen.load(std::memory_order_relaxed) == gen.load(std::memory_order_relaxed);
-    (swept ? swept_ : unswept_)[full].Push(s);
+    if (s->sweepgen.load(std::memory_order_relaxed) != gen.load(std::memory_order_relaxed)) {
+      return false;
+    }
+    swept_[full].Push(s);
+    return true;
   }
   Span* TakeSweptPartial() {
     LockHolder hold(lock_);

@@ -52,8 +52,10 @@ class Heap {
     // marks.
     return sweepgen_.load(std::memory_order_acquire);
   }
-  // Puts a span that a thread took back into its class's list.
-  void PutBack(Span* s, bool full) { central_[s->span_class].Put(s, full, sweepgen_); }
+  // Puts a swept span back into its class's list; false when the flip has made it unswept.
+  bool TryPutSwept(Span* s, bool full) {
+    return central_[s->span_class].TryPutSwept(s, full, sweepgen_);
+  }
 
   // Which of the two bit tables holds allocation bits of spans of generation `gen`; marks are in
   // the other.

@@ -71,6 +71,11 @@ uint32_t SweepSpan(Heap& heap, Span* span) {
   return left;
 }
 
+void PutBack(Heap& heap, Span* span) {
+  // It fails at most once: a cycle cannot end before the caller has left the runtime.
+  while (!heap.TryPutSwept(span, span->alloc_count == span->nelems)) SweepSpan(heap, span);
+}
+
 bool SweepOne(Heap& heap, uint16_t span_class) {
   CentralList& central = heap.central(span_class);
   Span* s = central.TakeUnswept();
@@ -80,7 +85,7 @@ bool SweepOne(Heap& heap, uint16_t span_class) {
   if (left == 0) {
     heap.pages().FreeSpan(s);
   } else {
-    heap.PutBack(s, left == s->nelems);
+    PutBack(heap, s);
   }
   return true;
 }

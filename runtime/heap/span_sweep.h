@@ -19,6 +19,9 @@ inline bool NeedsSweep(const Heap& heap, const Span& span) {
 // marked: some pointer to a freed object was followed.
 uint32_t SweepSpan(Heap& heap, Span* span);
 
+// Puts a span that the caller took back into its class's list, swept. Keeps I2 of central_list.h.
+void PutBack(Heap& heap, Span* span);
+
 // Takes one unswept span of `span_class` from its list, sweeps it and frees it or puts it back as
 // swept. False when none was left.
 bool SweepOne(Heap& heap, uint16_t span_class);

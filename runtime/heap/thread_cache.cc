@@ -133,7 +133,7 @@ void ThreadCache::ReleaseSpan(uint16_t span_class, bool marking) {
   if (span->alloc_count == 0 && !marking) {
     heap_->pages().FreeSpan(span);
   } else {
-    heap_->PutBack(span, span->alloc_count == span->nelems);
+    PutBack(*heap_, span);
   }
 }
 
@@ -179,7 +179,7 @@ Span* ThreadCache::TakeSweptSpan(uint16_t span_class) {
     // While the lists are being flipped, either may hold spans of either generation.
     if (NeedsSweep(*heap_, *s)) SweepSpan(*heap_, s);
     if (s->alloc_count < s->nelems) return s;
-    heap_->PutBack(s, true);
+    PutBack(*heap_, s);
   }
   return nullptr;
 }
@@ -247,7 +247,7 @@ void* ThreadCache::AllocateLarge(uint16_t span_class, size_t bytes) {
   HeapStats::Add(heap_->stats().allocated_objects, 1);
   HeapStats::Add(heap_->stats().large_objects, 1);
   FlushLive();
-  heap_->PutBack(s, true);
+  PutBack(*heap_, s);
   return p;
 }
 

@@ -63,6 +63,31 @@ TEST_F(SpanSweepTest, MarkedObjectsStayAllocatedAndOthersDoNot) {
   heap_.CheckLedger();
 }
 
+// A thread that is kept from running between taking a span and putting it back may find that the
+// cycle has ended and all other spans have been swept meanwhile.
+TEST_F(SpanSweepTest, ASpanThatTheFlipOvertookIsSweptBeforeItGoesBack) {
+  const std::vector<void*> objects = Objects(PerSpan());
+  EXPECT_TRUE(heap_.Mark(objects[5]));
+  Span* s = heap_->central(c64_).TakeSweptPartial();
+  if (s == nullptr) {  // the span is full: it comes by way of the unswept list
+    heap_.Flip();
+    s = heap_->central(c64_).TakeUnswept();
+    ASSERT_NE(s, nullptr);
+    SweepSpan(*heap_, s);
+    EXPECT_TRUE(heap_.Mark(objects[5]));
+  }
+  heap_.Flip();
+  EXPECT_EQ(heap_.SweepLists(), 0u);
+  EXPECT_FALSE(heap_->TryPutSwept(s, /*full=*/false));
+  PutBack(*heap_, s);
+  EXPECT_FALSE(AnyUnswept(*heap_));
+  EXPECT_FALSE(NeedsSweep(*heap_, *s));
+  EXPECT_EQ(s->alloc_count, 1u);
+  EXPECT_TRUE(heap_.IsAllocated(objects[5]));
+  EXPECT_EQ(heap_->central(c64_).TakeSweptPartial(), s);
+  PutBack(*heap_, s);
+}
+
 // The two bit tables change places each time; an oracle follows every slot that was ever handed out.
 TEST_F(SpanSweepTest, TablesChangePlacesOverManyGenerations) {
   std::mt19937_64 rng(TestSeed());
