@@ -19,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <random>
 #include <thread>
 #include <utility>
@@ -75,7 +76,7 @@ class Worker {
 
  private:
   // So many that most are held for more than a cycle.
-  static constexpr size_t kHeld = 512, kSlow = 16;
+  static constexpr size_t kHeld = 512, kSlow = 32;
   struct Held {
     Node* node;
     uint64_t seq;
@@ -83,33 +84,12 @@ class Worker {
   };
 
   void Step() {
-    switch (rng_.Below(16)) {
-      case 0:
-      case 1:
-      case 2:
-        return Hide();
-      case 3:
-        return GiveBack();
-      case 4:
-      case 5:
-        return Swap();
-      case 6:
-      case 7:
-        return StoreNew();
-      case 8:
-      case 9:
-      case 10:
-        return Extend();
-      case 11:
-        return LookAt();
-      case 12:
-      case 13:
-        return bursts_ ? Burst() : Race();
-      case 14:
-        return Take();
-      default:
-        return Offer();
-    }
+    using W = Worker;
+    static constexpr void (Worker::*kSteps[])() = {
+        &W::Hide,     &W::Hide,     &W::Hide,   &W::GiveBack, &W::Unhook,  &W::Swap,
+        &W::Swap,     &W::Extend,   &W::Extend, &W::Extend,   &W::UseSlot, &W::UseSlot,
+        &W::StoreNew, &W::StoreNew, &W::LookAt, &W::Take,     &W::Offer};
+    (this->*kSteps[rng_.Below(std::size(kSteps))])();
   }
 
   // When the thread lets others run, and when a cooperative one answers.
@@ -178,6 +158,19 @@ class Worker {
     if (p != nullptr) Hold(p, seq, false);
   }
 
+  // The rest of a private chain, then on this stack alone. A marker that comes to the chain's first
+  // node late, because that is in a barrier's buffer, does not find the rest any more.
+  [[gnu::noinline]] void Unhook() {
+    const Held& h = AnyHeld();
+    if (h.node == nullptr || h.is_published) return;
+    Check(h.node, h.seq);
+    Node* rest = h.node->edges[0];
+    const uint64_t seq = h.node->targets[0];
+    if (rest == nullptr) return;
+    SetEdge(h.node, 0, nullptr);
+    Hold(rest, seq, false);
+  }
+
   // What is on this stack alone into a cell.
   [[gnu::noinline]] void GiveBack() {
     Cell* cell = Lock();
@@ -226,6 +219,8 @@ class Worker {
     cell->Unlock();
     Forget();
   }
+
+  void UseSlot() { bursts_ ? Burst() : Race(); }
 
   // A node into a slot and nowhere else; a cycle or so later back from there. The other thread of the
   // slot may have had a store to it in flight all the time.
@@ -291,7 +286,7 @@ class Worker {
   [[gnu::noinline]] void Offer() {
     Slow*& slow = slow_[rng_.Below(kSlow)];
     CheckSlow(slow);
-    if (rng_.OneIn(32)) slow = tarn::make_gc<Slow>(shared_.offers[place_], rng_.Below(4000));
+    if (rng_.OneIn(8)) slow = tarn::make_gc<Slow>(shared_.offers[place_], rng_.Below(4000));
   }
   static void CheckSlow(const Slow* slow) {
     if (slow != nullptr && slow->child) CheckChain(slow->child, slow->target);
