@@ -37,8 +37,9 @@ Observed Watch(int percent, double rounds) {
   SetGcPercent(percent);
   gc_root<Node> live;
   Observed o;
-  // Large beside stacks and root cells, to which GOGC applies as well.
-  rt::OnOtherThread([&] { live = Tree(rt::kSlowdown == 1 ? 18 : 16); });
+  // Large beside stacks and root cells, to which GOGC applies as well. Under ThreadSanitizer nearly
+  // a megabyte of its own lies in each stack.
+  rt::OnOtherThread([&] { live = Tree(rt::kSlowdown == 1 ? 18 : 17); });
   Collect();
   Collect();
   const MemStats before = ReadMemStats();
@@ -61,6 +62,7 @@ Observed Watch(int percent, double rounds) {
 
 TEST(GogcRuleTest, PeakAndNumberOfCollectionsFollowGogc) {
   for (int percent : {25, 100, 400}) {
+    if (rt::kSlowdown != 1 && percent == 400) continue;  // too much to allocate
     const double p = percent / 100.0;
     const Observed o = Watch(percent, 20.5 * p);
     const double peak = o.live * (1 + p);
