@@ -1,5 +1,5 @@
-// What gc_copy costs beside memmove, and one shared store, exchange and compare-and-swap beside those of
-// std::atomic, all with the barrier off.
+// What gc_copy costs beside memmove, and one shared store, exchange and compare-and-swap beside
+// those of std::atomic, all with the barrier off.
 //   bulk_copy [--smoke] [google-benchmark flags]
 #include <benchmark/benchmark.h>
 

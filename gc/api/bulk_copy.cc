@@ -54,7 +54,7 @@ void EnsureThisThread() {
   rt::EnsureAttached();
 }
 
-// relaxed: set in a handshake of this thread, and none comes while the thread is inside the runtime.
+// relaxed: set in a handshake of this thread, and none comes while it is inside the runtime.
 bool IsBarrierOn() { return t_block.barrier_on.load(std::memory_order_relaxed) != 0; }
 
 // All loads of a step come before its stores: the ranges may overlap by less.

@@ -1,5 +1,5 @@
-// gc_atomic_ptr and gc_atomic_word: std::atomic as the oracle, layouts, and threads that pass objects
-// to each other without locks while collections follow one another. Run with marking beside the
+// gc_atomic_ptr and gc_atomic_word: std::atomic as the oracle, layouts, and threads that pass
+// objects to each other without locks while collections follow one another. Run with marking beside the
 // program and clobberfree, so that an object that a barrier lost is noticed.
 #include "tarn/gc_atomic_ptr.h"
 

@@ -1,5 +1,5 @@
-// gc_copy and its kin: memmove as the oracle, which types they take, and threads that move arrays of
-// pointers about while collections follow one another. Run with marking beside the program and
+// gc_copy and its kin: memmove as the oracle, which types they take, and threads that move arrays
+// of pointers about while collections follow one another. Run with marking beside the program and
 // clobberfree, so that an object that a barrier lost is noticed.
 #include "tarn/gc_copy.h"
 

@@ -43,6 +43,9 @@
 #define kSwapping 6  /* OP_EXCHANGE: flag seen on, new shaded; next: swap and shade what came out */
 #define kOldRead 7   /* OLD_VALUE_BEFORE_HAZARD: old value read, nothing published */
 #define kColour 8    /* COLOUR_STRADDLES_HANDSHAKE: colour read, cell not yet taken */
+#define kChunkOff 9      /* OP_BULK: between two words, flag seen off */
+#define kChunkOn 10      /* the same, flag seen on */
+#define kChunkStoring 11 /* a word is read, shaded if need be, and not yet stored */
 #define HAZARD_SLOT(t) (at[t] >= kSlotSet && at[t] <= kSwapping)
 #define HAZARD_VALUE(t) (at[t] >= kValueSet && at[t] <= kSwapping)
 
@@ -74,6 +77,12 @@ byte stores[2];                      /* begun so far, at most STORES0 and STORES
 byte allocs[2];
 #endif
 
+#ifdef OP_BULK
+byte chunks[2];                      /* begun so far, at most CHUNKS0 and CHUNKS1 */
+byte words[2];                       /* left of the chunk in progress */
+bool chunk_on[2];                    /* what its flag test said */
+#endif
+
 /* --- The collector */
 #define kH1 0
 #define kH1b 1
@@ -90,6 +99,13 @@ bool brought;        /* by this F round */
 
 hidden byte i, o, reach, c;
 
+/* Whether a handshake may come now. */
+#if defined(OP_BULK) && !defined(BULK_INTERRUPTIBLE)
+#define OPEN(t) (at[t] < kChunkOff)
+#else
+#define OPEN(t) true
+#endif
+
 #define RUNNING (phase != kStop && phase != kDone)
 
 /* What shading does: the object goes to the thread's buffer; the queue's owner sets the mark bit. */
@@ -105,6 +121,9 @@ hidden byte i, o, reach, c;
 /* reach = everything that roots and threads reach. */
 inline closure() {
   reach = held[0] | held[1] | BIT(slot[0]) | BIT(old[0]) | BIT(old[1]);
+#ifdef OP_BULK
+  reach = reach | REGISTERS(0) | REGISTERS(1);
+#endif
   i = 0;
   do
   :: i < OBJECTS ->
@@ -261,6 +280,43 @@ proctype Mutator(byte t) {
        old[t] = 0
 #endif
      }
+#ifdef OP_BULK
+  /* A chunk of two words, each from any slot to any other: flag; then per word: read it, read the old
+     value, shade both; store. */
+  :: d_step {
+       at[t] == kIdle && RUNNING && chunks[t] < (t == 0 -> CHUNKS0 : CHUNKS1) ->
+       chunks[t]++;
+       words[t] = 2;
+       at[t] = (barrier_on[t] -> kChunkOn : kChunkOff)
+     }
+  :: atomic {
+       (at[t] == kChunkOn || at[t] == kChunkOff) && RUNNING && words[t] != 0 ->
+       words[t]--;
+       ANY_HELD(t, c);
+       ANY_HELD(t, store_slot[t]);
+       d_step {
+         store_value[t] = slot[c];
+         c = 0;
+         if
+         :: at[t] == kChunkOn -> SHADE(t, BIT(store_value[t]) | BIT(slot[store_slot[t]]))
+         :: else
+         fi;
+         chunk_on[t] = at[t] == kChunkOn;
+         at[t] = kChunkStoring
+       }
+     }
+  :: d_step {
+       at[t] == kChunkStoring && RUNNING ->
+       slot[store_slot[t]] = store_value[t];
+       store_slot[t] = 0; store_value[t] = 0;
+       if
+       :: words[t] == 0 -> at[t] = kIdle
+       :: words[t] != 0 && chunk_on[t] -> at[t] = kChunkOn
+       :: else -> at[t] = kChunkOff
+       fi;
+       chunk_on[t] = false
+     }
+#endif
   /* A load, a variable that dies, an allocation. */
   :: atomic {
        at[t] == kIdle && RUNNING ->
@@ -361,6 +417,8 @@ inline h2(t) {
   SHADE(t, held[t] & ~REGISTERS(t));
 #elif defined(OLD_VALUE_BEFORE_HAZARD) || defined(OP_CAS)
   SHADE(t, held[t] | BIT(old[t]));
+#elif defined(OP_BULK)
+  SHADE(t, held[t] | REGISTERS(t));
 #else
   SHADE(t, held[t]);
 #endif
@@ -455,8 +513,8 @@ inline marking_over() {
 
 proctype Collector() {
   do
-  :: d_step { (pending & 1) -> answer(0) }
-  :: d_step { (pending & 2) -> answer(1) }
+  :: d_step { (pending & 1) && OPEN(0) -> answer(0) }
+  :: d_step { (pending & 2) && OPEN(1) -> answer(1) }
   /* Trace: one root, one object at a time. */
   :: d_step { TRACING && !root_done -> trace_value(slot[0]); root_done = true }
   :: atomic {

@@ -58,7 +58,7 @@ class gc_atomic_ptr {
     return Pointer(internal::ExchangeWord(&word_, Bits(p), order));
   }
 
-  // True if the slot held `expected` and now holds `desired`; else `expected` becomes what it holds.
+  // True if the slot held `expected`, and holds `desired` now; else `expected` is what it holds.
   bool compare_exchange_weak(T*& expected, T* desired, std::memory_order success_order,
                              std::memory_order failure_order) noexcept {
     return CompareExchange<true>(expected, desired, success_order, failure_order);

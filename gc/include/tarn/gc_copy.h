@@ -1,19 +1,20 @@
-// gc_copy, gc_move, gc_fill, gc_clear: assignment of whole arrays of traced slots, or of structs that
-// hold some, with one test of the barrier per 4 KiB; memmove would bypass the barrier.
+// gc_copy, gc_move, gc_fill, gc_clear: assignment of whole arrays of traced slots, or of structs
+// that hold some, with one test of the barrier per 4 KiB; memmove would bypass the barrier.
 //
 //   tarn::gc_copy(new_table, old_table, n);            gc_ptr<Entry>*, or Entry* of a struct
 //   tarn::gc_move(a + 1, a, n - 1);                    ranges may overlap
 //   tarn::gc_fill(table, tarn::gc_ptr<Entry>(e), n);
 //   tarn::gc_clear(table, n);                          zero bytes: null pointers, zero words
 //
-// For gc_ptr, gc_word, trivially copyable types, and arrays and aggregates (describe.h has the limits)
-// of them; copies bytes, so an operator= that such an aggregate declares itself is not called. Other
-// types specialise gc_bulk_copyable.
+// For gc_ptr, gc_word, trivially copyable types, and arrays and aggregates (describe.h has the
+// limits) of them; copies bytes, so an operator= that such an aggregate declares itself is not
+// called. Other types specialise gc_bulk_copyable.
 // Errors: none; a type that does not fit is refused by the compiler.
 // Thread-safety: as assigning the elements one by one in some order: threads that share a range
 // synchronise. The collector may read it at any time.
 // May collect: never. Blocks: never; a handshake of the thread waits for at most 4 KiB of the copy.
-// Cost: as assigning eight slots one by one, then a load and a store per word (bench/micro/bulk_copy.cc).
+// Cost: as assigning eight slots one by one, and a load and a store per word
+// (bench/micro/bulk_copy.cc).
 #ifndef TARN_GC_COPY_H_
 #define TARN_GC_COPY_H_
 

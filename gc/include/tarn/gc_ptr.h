@@ -57,8 +57,8 @@ class gc_ptr {
   requires(!std::is_void_v<U>) U& operator*() const noexcept { return *get(); }
   explicit operator bool() const noexcept { return get() != nullptr; }
 
-  // While `a` is overwritten its old value is in this frame, where a scan of the stack finds it like
-  // any local.
+  // While `a` is overwritten its old value is in this frame, where a scan of the stack finds it
+  // like any local.
   friend void swap(gc_ptr& a, gc_ptr& b) noexcept {
     T* t = a.get();
     a = b.get();

@@ -11,8 +11,8 @@
 //    load, one branch.
 // I2 An exchange is a store whose slow path shades what came out, a compare-and-swap one whose slow
 //    path shades what it expects, found or not: the thread holds that value anyway.
-// I3 A copy of many words publishes no hazards: handshakes are deferred from its flag test to its last
-//    store (bulk_barrier.h).
+// I3 A copy of many words publishes no hazards: handshakes are deferred from its flag test to its
+//    last store (bulk_barrier.h).
 #ifndef TARN_INTERNAL_BARRIER_H_
 #define TARN_INTERNAL_BARRIER_H_
 

@@ -1,10 +1,11 @@
 // Copying and filling many words of memory that the collector may scan: the barrier of gc_copy.h.
 // I1 The collector and other threads see each word old or new, never torn.
-// I2 Within a chunk handshakes are deferred from the test of the flag to the last store; a hazard for
-//    the range would not do (tests/model, BULK_INTERRUPTIBLE). A chunk is at most kCopyChunkBytes, which
-//    bounds how long a handshake waits.
+// I2 Within a chunk handshakes are deferred from the test of the flag to the last store; a hazard
+//    for the range would not do (tests/model, BULK_INTERRUPTIBLE). A chunk is at most
+//    kCopyChunkBytes, which bounds how long a handshake waits.
 // I3 With the barrier on, each word is read once: what is shaded is what is stored.
-// Thread-safety: as plain loads and stores. May collect: never. Blocks: never (attaches the thread).
+// Thread-safety: as plain loads and stores. May collect: never. Blocks: never (attaches the
+// thread).
 #ifndef TARN_INTERNAL_BULK_BARRIER_H_
 #define TARN_INTERNAL_BULK_BARRIER_H_
 
