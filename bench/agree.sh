@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# agree.sh FOLDER WORKLOAD...: runs each workload's smoke mode with every program FOLDER/workloads*
-# and fails unless all print the same results. Measurements, the lines "~ ..." and "TOTAL ...", differ.
+# agree.sh FOLDER WORKLOAD...: runs the smoke mode of each workload with every program
+# FOLDER/workloads* and fails unless all print the same results. Measurements, the lines "~ ..." and
+# "TOTAL ...", differ.
 set -euo pipefail
 folder=$1
 shift

@@ -5,8 +5,8 @@ share of the CPU, wall time, peak resident memory.
 
     pacing.py FOLDER [--mb N] [--tarn-debug SETTINGS] [SHAPE...]
 
-FOLDER holds `workloads` and `workloads-go` (the build's bench folder). Collections with a goal below
-16 MB are left out of the ratios: the trace has whole megabytes.
+FOLDER holds `workloads` and `workloads-go` (the build's bench folder). Collections with a goal
+below 16 MB are left out of the ratios: the trace has whole megabytes.
 Not here: other workloads (scripts/bench.sh).
 """
 import argparse
