@@ -2,6 +2,7 @@
 
 #include "gc/collect/mutator_gc.h"
 #include "gc/collect/shade.h"
+#include "gc/types/value_codecs.h"
 #include "runtime/base/clock.h"
 #include "runtime/heap/thread_cache.h"
 #include "runtime/thread/handshake.h"
@@ -39,21 +40,28 @@ void H1(Mutator& m, Round& round) {
 }
 
 // An old hazard may point to freed memory: the slot is read only where the collector itself would
-// read it, in a scanned span that is in use, or in a root cell.
+// read it, in a scanned span that is in use, or in a root cell. Only the Trace method knows how the
+// words of its objects are encoded: there, all encodings in use are tried.
 void H1b(Mutator& m, Round& round) {
   const uintptr_t slot = m.block()->hazard_slot.load(std::memory_order_relaxed);
   if (slot % sizeof(uintptr_t) != 0) return;
   internal::WordCodec codec;
+  bool any_codec = false;
   if (round.heap.cage().Contains(slot)) {
     const PageEntry e = round.heap.cage().Entry(round.heap.cage().PageOf(slot));
     if (!e.in_use() || e.noscan()) return;
-    codec = round.layouts.Get(round.heap.classes().Info(e.span_class()).layout).codec;
+    const Layout& layout = round.layouts.Get(round.heap.classes().Info(e.span_class()).layout);
+    codec = layout.codec;
+    any_codec = layout.kind == internal::LayoutKind::kCustom;
   } else if (!round.roots.cells().Contains(slot)) {
     return;
   }
   // relaxed: either value of a racing store is shaded by somebody.
   const uintptr_t word = __atomic_load_n(reinterpret_cast<uintptr_t*>(slot), __ATOMIC_RELAXED);
   Shade(round.heap, *m.gc, codec.Decode(word));
+  for (size_t i = 0; any_codec && i < ValueCodecs::count(); ++i) {
+    Shade(round.heap, *m.gc, ValueCodecs::Get(i).Decode(word));
+  }
 }
 
 void ScanAndMarkRuns(Mutator& m, Round& round) {
