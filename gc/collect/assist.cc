@@ -1,5 +1,7 @@
 #include "gc/collect/assist.h"
 
+#include <algorithm>
+
 #include "runtime/base/clock.h"
 
 namespace tarn::rt {
@@ -54,8 +56,15 @@ bool Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
   const int64_t start = MonotonicNanos();
   Marker marker(heap_, layouts_, queue_);
   marker.Start(/*exclusive=*/false);
-  if (marker.Drain(/*share=*/false, static_cast<uint64_t>(left))) queue_.Ask();
-  const MarkStats stats = marker.TakeStats();
+  MarkStats stats;
+  for (;;) {
+    const uint64_t piece = std::min(kPieceWork, static_cast<uint64_t>(left) - stats.scanned);
+    const bool dry = marker.Drain(/*share=*/false, piece);
+    stats.Add(marker.TakeStats());
+    if (dry) queue_.Ask();
+    if (dry || stats.scanned >= static_cast<uint64_t>(left)) break;
+    if (MonotonicNanos() - start > kMaxNanos) break;  // keeps I1
+  }
   marker.Flush();
   assist_scanned_.fetch_add(stats.scanned, std::memory_order_relaxed);
   workers_.AddAssist(stats);

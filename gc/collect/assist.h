@@ -1,8 +1,9 @@
 // Assists: a thread that allocates while marking runs marks in proportion, so that the cycle ends
 // before the heap passes its goal.
-// I1 One call does at most the work that gc/control/assist_credit.h allows: the larger of 64 KiB and
-//    8 bytes per byte taken. It never waits for work or for other threads; what it could not pay
-//    stays debt.
+// I1 One call does at most the work that gc/control/assist_credit.h allows, the larger of 64 KiB and
+//    8 bytes per byte taken, and stops after kMaxNanos and the piece in hand: marking 64 KiB takes
+//    20 us when its memory is at hand and 300 us when every access misses. It never waits for work
+//    or for other threads; what it could not pay stays debt.
 // I2 While the CPU limiter limits, nobody assists.
 // Locking: none. The ratio is published by the driver; a stale one is corrected by the next.
 // Cost: outside marking one load per slow path.
@@ -39,6 +40,9 @@ class Assists {
   int64_t cycle_time() const { return cycle_time_.load(std::memory_order_relaxed); }
 
  private:
+  static constexpr int64_t kMaxNanos = 25'000;
+  static constexpr uint64_t kPieceWork = 2 << 10;  // scan bytes between looks at the clock
+
   bool ChargeSlow(MutatorGc& gc, uint64_t bytes);
   int64_t Steal(const AssistDemand& demand, const AssistRatio& ratio, int64_t& balance);
   AssistRatio ratio() const;

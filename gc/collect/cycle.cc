@@ -422,7 +422,9 @@ void Collector::Report(CycleRecord& record, int64_t start) {
   record.end_cpu = record.end_pause;
   {
     LockHolder hold(lock_);
-    const auto pause = static_cast<uint64_t>(record.start_pause + record.end_pause);
+    // With the world stopped, marking is part of the pause.
+    const int64_t marking = options_.stop_the_world != 0 ? record.mark_wall : 0;
+    const auto pause = static_cast<uint64_t>(record.start_pause + marking + record.end_pause);
     const size_t slot = totals_.cycles % 256;
     ++totals_.cycles;
     if (record.forced) ++totals_.forced;

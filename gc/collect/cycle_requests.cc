@@ -48,10 +48,10 @@ void Collector::WaitFor(uint32_t cycle) {
 }
 
 // The program is at its goal before marking is over: lets the collector catch up. The time follows
-// from the bytes, about 200 MB a second, within bounds that keep the wait of small objects short and
-// that of large ones below what zeroing them costs.
+// from the bytes, about 200 MB a second, within bounds that keep the wait for small objects short
+// (the system adds its timer slack, 50 us) and that for large ones near what zeroing them costs.
 int64_t Collector::NapNanos(uint64_t bytes) {
-  constexpr uint64_t kNanosPerByte = 5, kMinNanos = 40'000, kMaxNanos = 1'000'000;
+  constexpr uint64_t kNanosPerByte = 5, kMinNanos = 20'000, kMaxNanos = 1'000'000;
   return static_cast<int64_t>(
       std::clamp(std::min(bytes, kMaxNanos) * kNanosPerByte, kMinNanos, kMaxNanos));
 }

@@ -1,12 +1,14 @@
-// MarkQueue: grey work in buffers. Producers fill a private buffer and publish it when full;
-// consumers take whole buffers. A work item is an address, its low three bits are a tag (objects
-// are 8-byte aligned).
-// Not here: what an item means to the marker (marker.h).
-// I1 A buffer is in exactly one place: private to a producer or consumer, in `full_`, or in
-//    `empty_`.
-// Locking: one Lock around both lists. Its holders are in the runtime, in a handshake, or no
-// mutators, so a stopped thread never holds it. Memory comes from the OS seam, never from malloc.
-// Cost: one lock operation per buffer of kItems.
+// MarkQueue: grey items on their way between threads, in buffers of a fixed size: full ones and empty
+// ones, each kind in a lock-free stack.
+// Not here: what an item means (marker.h).
+// I1 A buffer is in one list or in one thread's hands. A buffer in the full list has items.
+// I2 Buffers are aligned to their size and never unmapped, so a thread may read the link of one that
+//    another has taken meanwhile; the tag beside the head pointer changes with every operation, and
+//    the exchange fails then.
+// Why lock-free: a helper at idle priority that is preempted while it holds a lock would keep every
+// thread that assists or flushes its barrier's buffer waiting.
+// Locking: none. Memory comes from the OS seam, never from malloc.
+// Cost: one exchange per buffer of kItems.
 #ifndef TARN_GC_COLLECT_MARK_QUEUE_H_
 #define TARN_GC_COLLECT_MARK_QUEUE_H_
 
@@ -14,19 +16,38 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "absl/base/thread_annotations.h"
-#include "runtime/base/lock.h"
 #include "runtime/os/os_memory.h"
 
 namespace tarn::rt {
 
 struct MarkBuffer {
   static constexpr size_t kItems = 510;
-  MarkBuffer* next;
+  std::atomic<MarkBuffer*> next;  // relaxed: ordered by the head of the list
   uint64_t count;
   uintptr_t items[kItems];
 };
 static_assert(sizeof(MarkBuffer) == 4096);
+
+// A stack of buffers.
+// Source: R. K. Treiber, "Systems programming: coping with parallelism", with a tag against reuse.
+class MarkBufferStack {
+ public:
+  void Push(MarkBuffer* b);
+  MarkBuffer* Pop();  // null if there is none
+
+ private:
+  static constexpr unsigned kShift = 12;  // buffers are aligned to 4096
+  static constexpr unsigned kPointerBits = 36;
+  static MarkBuffer* Pointer(uint64_t head) {
+    return reinterpret_cast<MarkBuffer*>((head & ((uint64_t{1} << kPointerBits) - 1)) << kShift);
+  }
+  // `b` with the tag after `old`'s.
+  static uint64_t Head(const MarkBuffer* b, uint64_t old) {
+    return reinterpret_cast<uintptr_t>(b) >> kShift | ((old >> kPointerBits) + 1) << kPointerBits;
+  }
+
+  std::atomic<uint64_t> head_{0};
+};
 
 class MarkQueue {
  public:
@@ -38,6 +59,7 @@ class MarkQueue {
   MarkBuffer* TakeFull();
   // Publishes a buffer that may be partly filled; an empty one is recycled.
   void Put(MarkBuffer* b);
+  // False only if all that was put was taken; true too early or too late by a moment.
   bool HasFull() const {
     // seq_cst: pairs with the count of active helpers in MarkWorkers::Finished.
     return full_count_.load(std::memory_order_seq_cst) != 0;
@@ -61,11 +83,12 @@ class MarkQueue {
  private:
   static constexpr size_t kBatchBytes = 64 << 10;
 
+  MarkBuffer* Grow();
+
   OsMemory* os_ = nullptr;
-  Lock lock_;
-  MarkBuffer* full_ ABSL_GUARDED_BY(lock_) = nullptr;
-  MarkBuffer* empty_ ABSL_GUARDED_BY(lock_) = nullptr;
-  std::atomic<size_t> full_count_{0};
+  MarkBufferStack full_;
+  MarkBufferStack empty_;
+  std::atomic<size_t> full_count_{0};   // at least the number of buffers in full_
   std::atomic<uint32_t> published_{0};  // futex
   std::atomic<uint32_t> hungry_{0};     // consumers that wait
   std::atomic<uint32_t> asked_{0};

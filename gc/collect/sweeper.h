@@ -38,8 +38,8 @@ class SweepDebt {
   double pages_per_byte() const { return pages_per_byte_.load(std::memory_order_relaxed); }
 
  private:
-  // Bounds the time of one payment to some tens of microseconds.
-  static constexpr int kMaxSpans = 64;
+  // Bounds the time of one payment to some microseconds.
+  static constexpr int kMaxSpans = 16;
 
   void PaySlow(uint64_t bytes);
   bool SweepAny();

@@ -80,7 +80,7 @@ void MarkWorkers::HelperMain(void* arg) {
     if (w.marking_.load(std::memory_order_seq_cst) != 0) w.HelperWork(helper);
     w.active_.fetch_sub(1, std::memory_order_seq_cst);  // seq_cst: after all it held is published
     constexpr int64_t kNapNanos = 1'000'000;
-    if (!w.queue_.HasFull()) w.queue_.WaitForPublished(seen, kNapNanos);
+    w.queue_.WaitForPublished(seen, kNapNanos);
   }
 }
 
@@ -150,6 +150,7 @@ uint32_t MarkWorkers::Drain() {
   int64_t last_cpu = ThreadCpuNanos();
   int64_t waiting_since = 0;
   for (;;) {
+    const uint32_t seen = queue_.published();
     const bool dry = marker.Drain(/*share=*/true, kSliceWork);
     totals_.Add(marker.TakeStats());
     const int64_t cpu = ThreadCpuNanos();
@@ -163,11 +164,11 @@ uint32_t MarkWorkers::Drain() {
     }
     uint32_t published;
     if (Finished(published)) return published;
-    if (queue_.HasFull()) continue;
+    // There may be work all the same, counted but not yet to be had: a helper is about to push it.
     const int64_t now = MonotonicNanos();
     if (waiting_since == 0) waiting_since = now;
     if (now - waiting_since > kBoostNanos) BoostHelpers();
-    queue_.WaitForPublished(queue_.published(), kBoostNanos / 4);
+    queue_.WaitForPublished(seen, kBoostNanos / 4);
   }
 }
 
