@@ -91,6 +91,7 @@ uint16_t InternLayout(const LayoutSpec& spec) { return Instance::Get().layouts()
 
 void* AllocateFixedSlow(FixedSite& site) {
   Instance::Get();
+  rt::EnsureAttached();  // before any lock of the runtime is taken
   const size_t size_class = SizeToAlignedClass(site.bytes, site.align);
   const uint32_t c = SiteClass(site, size_class);
   return InRuntime(site.bytes, [&](ThreadCache& cache) {
@@ -100,6 +101,7 @@ void* AllocateFixedSlow(FixedSite& site) {
 
 void* AllocateSizedSlow(SizedSite& site, size_t bytes, size_t size_class) {
   Instance::Get();
+  rt::EnsureAttached();  // as above
   const uint32_t c = SiteClass(site, size_class);
   return InRuntime(bytes, [&](ThreadCache& cache) {
     return size_class != 0 ? TakeSmall(cache, c) : TakeLarge(cache, c, bytes);

@@ -18,7 +18,7 @@ void Shade(rt::Mutator& m, uintptr_t p) {
 void StoreShaded(std::atomic<uintptr_t>* slot, uintptr_t word, const WordCodec& codec) {
   rt::Instance::Get();
   rt::Mutator& m = rt::EnsureAttached();
-  rt::RuntimeScope scope;
+  rt::BarrierScope scope;
   // relaxed: set in a handshake of this thread; the attach may just have cleared it.
   if (t_block.barrier_on.load(std::memory_order_relaxed) != 0) {
     Shade(m, codec.Decode(slot->load(std::memory_order_relaxed)));
@@ -33,7 +33,7 @@ uintptr_t ExchangeWordSlow(std::atomic<uintptr_t>* slot, uintptr_t word,
                            const WordCodec& codec) noexcept {
   rt::Instance::Get();
   rt::Mutator& m = rt::EnsureAttached();
-  rt::RuntimeScope scope;
+  rt::BarrierScope scope;
   // relaxed: as above. The flag stays as it is until the scope ends.
   const bool on = t_block.barrier_on.load(std::memory_order_relaxed) != 0;
   if (on) Shade(m, codec.Decode(word));
@@ -47,7 +47,7 @@ uintptr_t CompareExchangeWordSlow(std::atomic<uintptr_t>* slot, uintptr_t expect
                                   uintptr_t desired, const WordCodec& codec) noexcept {
   rt::Instance::Get();
   rt::Mutator& m = rt::EnsureAttached();
-  rt::RuntimeScope scope;
+  rt::BarrierScope scope;
   // relaxed: as above.
   if (t_block.barrier_on.load(std::memory_order_relaxed) != 0) {
     Shade(m, codec.Decode(expected));
@@ -70,7 +70,7 @@ void StoreCodedWordSlow(std::atomic<uintptr_t>* slot, uintptr_t word,
 void ShadeInitialSlow(uintptr_t pointer) noexcept {
   rt::Instance::Get();
   rt::Mutator& m = rt::EnsureAttached();
-  rt::RuntimeScope scope;
+  rt::BarrierScope scope;
   // relaxed: as above.
   if (t_block.barrier_on.load(std::memory_order_relaxed) != 0) Shade(m, pointer);
 }

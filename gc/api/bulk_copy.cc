@@ -98,7 +98,7 @@ bool IsBarrierOn() { return t_block.barrier_on.load(std::memory_order_relaxed) !
 // At most kChunkWords: handshakes wait.
 void MoveChunk(Word* to, const Word* from, size_t n, bool down, const WordCodec* codec,
                Overwrites what) {
-  rt::RuntimeScope scope;
+  rt::BarrierScope scope;
   if (IsBarrierOn()) return MoveShaded(to, from, n, down, Shader(codec), what);
   if (down) return MoveDown(to, from, n);
   MoveUp(to, from, n);
@@ -130,7 +130,7 @@ void FillWords(void* to, size_t words, const void* pattern, size_t period,
   size_t phase = 0;  // index in the pattern of the next word
   for (size_t done = 0; done < words;) {
     const size_t n = std::min(words - done, kChunkWords);
-    rt::RuntimeScope scope;
+    rt::BarrierScope scope;
     if (IsBarrierOn()) {
       const Shader shade(codec);
       for (size_t i = 0; i < n; ++i) shade(Load(t + done + i));

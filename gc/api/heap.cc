@@ -15,9 +15,18 @@ using rt::Instance;
 
 absl::Status Init(const Options& options) { return Instance::Start(options); }
 
-void Collect() { Instance::Get().collector().CollectNow(); }
+// Both attach the thread: handshakes do not wait for one that is not, and it sweeps.
+void Collect() {
+  rt::Collector& collector = Instance::Get().collector();
+  rt::EnsureAttached();
+  collector.CollectNow();
+}
 
-int SetGcPercent(int percent) { return Instance::Get().collector().SetGcPercent(percent); }
+int SetGcPercent(int percent) {
+  rt::Collector& collector = Instance::Get().collector();
+  rt::EnsureAttached();
+  return collector.SetGcPercent(percent);
+}
 
 namespace {
 

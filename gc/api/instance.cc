@@ -59,6 +59,8 @@ void OnDetaching(Mutator& m) {
   m.cache->Release(Instance::IfStarted()->collector().phase().Get() != Phase::kOff);
   m.cache = nullptr;
   Instance::IfStarted()->collector().roots().ClearThreadCallbacks(*m.gc);
+  // Grey items of a cycle that is over must not reach the next one.
+  if (Instance::IfStarted()->collector().phase().Get() != Phase::kMark) m.gc->sink.Drop();
   m.gc->~MutatorGc();
   g_records->Delete(reinterpret_cast<GcRecord*>(m.gc));
   m.gc = nullptr;

@@ -10,7 +10,12 @@
 namespace tarn {
 namespace {
 
-rt::Roots& TheRoots() { return rt::Instance::Get().collector().roots(); }
+// Attaches the thread: whoever holds a lock of the runtime is one that handshakes wait for.
+rt::Roots& TheRoots() {
+  rt::Roots& roots = rt::Instance::Get().collector().roots();
+  rt::EnsureAttached();
+  return roots;
+}
 
 rt::MutatorGc& ThisThread() {
   rt::Instance::Get();
@@ -25,25 +30,35 @@ namespace internal {
 
 std::atomic<uintptr_t>* NewRootCell() {
   rt::Roots& roots = TheRoots();
-  rt::EnsureAttached();
   rt::RuntimeScope scope;
   return roots.cells().New();
 }
 
 void FreeRootCell(std::atomic<uintptr_t>* cell) {
+  rt::Roots& roots = TheRoots();
   rt::RuntimeScope scope;
-  TheRoots().cells().Free(cell);
+  roots.cells().Free(cell);
 }
 
 // The list is changed inside the runtime, so a handshake sees it whole.
-void Construction::Link() {
-  rt::MutatorGc& gc = ThisThread();
-  rt::RuntimeScope scope;
-  next = gc.constructing;
-  gc.constructing = this;
+Construction::Construction() {
+  ThisThread();
+  rt::RuntimeScope::Enter();
 }
 
-void Construction::Unlink() {
+void Construction::Begin(void* p) {
+  rt::MutatorGc& gc = ThisThread();
+  object = p;
+  next = gc.constructing;
+  gc.constructing = this;
+  rt::RuntimeScope::Exit();
+}
+
+Construction::~Construction() {
+  if (object == nullptr) {
+    rt::RuntimeScope::Exit();
+    return;
+  }
   rt::MutatorGc& gc = ThisThread();
   rt::RuntimeScope scope;
   TARN_CHECK(gc.constructing == this);

@@ -10,6 +10,10 @@ namespace tarn::internal {
 
 absl::Status AttachThread(const ThreadOptions& options) {
   rt::Instance::Get();
+  if (options.precise_roots && !options.cooperative) {
+    return absl::InvalidArgumentError(
+        "precise_roots needs cooperative: a signal would come while frames hold pointers");
+  }
   rt::ThreadOptions low;
   low.cooperative = options.cooperative;
   low.precise_roots = options.precise_roots;

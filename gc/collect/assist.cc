@@ -56,6 +56,7 @@ bool Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
   const int64_t start = MonotonicNanos();
   Marker marker(heap_, layouts_, queue_);
   marker.Start(/*exclusive=*/false);
+  gc.shaded = true;  // keeps I3
   MarkStats stats;
   for (;;) {
     const uint64_t piece = std::min(kPieceWork, static_cast<uint64_t>(left) - stats.scanned);

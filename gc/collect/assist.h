@@ -5,6 +5,8 @@
 //    20 us when its memory is at hand and 300 us when every access misses. It never waits for work
 //    or for other threads; what it could not pay stays debt.
 // I2 While the CPU limiter limits, nobody assists.
+// I3 A thread that has held grey items says so at its next F: those that answered before may have
+//    shaded what the items led to.
 // Locking: none. The ratio is published by the driver; a stale one is corrected by the next.
 // Cost: outside marking one load per slow path.
 #ifndef TARN_GC_COLLECT_ASSIST_H_

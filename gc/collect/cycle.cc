@@ -13,19 +13,10 @@
 #include "runtime/base/futex.h"
 #include "runtime/base/raw_log.h"
 #include "runtime/heap/span_sweep.h"
+#include "runtime/os/os_thread_linux.h"
 #include "runtime/thread/stop_world.h"
 
 namespace tarn::rt {
-namespace {
-
-int64_t ProcessCpuNanos() {
-  timespec ts;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-  return int64_t{ts.tv_sec} * 1000000000 + ts.tv_nsec;
-}
-
-}  // namespace
-
 Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& memory,
                      const CollectorOptions& options)
     : heap_(heap),
@@ -190,8 +181,9 @@ MarkTeam Collector::TeamFor(const WorkerPlan& plan) const {
   } else {
     team.driver_share = std::min(1.0, plan.fractional_share * options_.procs);
   }
-  if (options_.idle_workers) team.idle = plan.max_idle;
-  if (team.idle == 0 && plan.dedicated == 0 && !options_.idle_workers) team.driver_share = 1;
+  const bool has_idle = options_.idle_workers && CanLeaveIdlePriority();
+  if (has_idle) team.idle = plan.max_idle;
+  if (team.idle == 0 && plan.dedicated == 0 && !has_idle) team.driver_share = 1;
   return team;
 }
 
@@ -216,6 +208,7 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
   state_.barrier_on.store(0, std::memory_order_relaxed);
   Round h3(heap_, layouts_, roots_);
   RunH3(h3);
+  queue_.DropFull();  // what barriers shaded since the last F: marked, or dead already
   record.end_pause = std::max(record.end_pause, h3.longest.load(std::memory_order_relaxed));
   FinishMarking(record);
 }
@@ -228,6 +221,7 @@ void Collector::StartMarking(CycleRecord& record, CycleKind kind) {
   stats.black.store(0, std::memory_order_relaxed);
   stack_work_.store(0, std::memory_order_relaxed);
   globals_work_.store(roots_.cells().bytes(), std::memory_order_relaxed);
+  workers_.ResetTotals();
   MarkTeam team;
   AssistRatio ratio;
   {
@@ -241,6 +235,7 @@ void Collector::StartMarking(CycleRecord& record, CycleKind kind) {
     ratio = pacer_.assist_ratio();
   }
   mark_start_.store(MonotonicNanos(), std::memory_order_relaxed);
+  roots_.ForgetRemoved();
   // From here on nobody may give slots back or free spans.
   phase_.Move(Phase::kOff, Phase::kMark);
   state_.barrier_on.store(1, std::memory_order_relaxed);
@@ -371,6 +366,11 @@ void Collector::RunStopped(CycleRecord& record) {
   // From here on nobody may give slots back or free spans: threads that stop early may have queued
   // what a thread that still runs owns.
   phase_.Move(Phase::kOff, Phase::kMark);
+  MarkTeam team;
+  team.dedicated = (options_.markers != 0 ? options_.markers : options_.procs) - 1;
+  team.exclusive = true;
+  workers_.Prepare(team);  // before the stop: a thread may be stopped inside malloc
+  workers_.ResetTotals();
   const int64_t stop_begin = MonotonicNanos();
   Round round(heap_, layouts_, roots_);
   StopTheWorld stop(&OnStopForMarking, &round);
@@ -392,9 +392,6 @@ void Collector::RunStopped(CycleRecord& record) {
     idle_mark_seen_ = 0;
     StartPacerLocked(record, CycleKind::kStopped);
   }
-  MarkTeam team;
-  team.dedicated = (options_.markers != 0 ? options_.markers : options_.procs) - 1;
-  team.exclusive = true;
   workers_.Begin(team);
   ScanGlobals(record);
   if (roots_.HasUnbarriered()) {

@@ -106,7 +106,7 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
   if (phase_.Get() == Phase::kMark) [[unlikely]]
     return Assist(m, bytes);
   m.cache->SetMaxRunBytes(ThreadCache::kMaxRunBytes);
-  sweep_debt_.Pay(bytes);
+  if (phase_.Get() == Phase::kOff) sweep_debt_.Pay(bytes);
   // A cycle that is due has not begun to mark: what is allocated until then is marked by nobody's
   // assists.
   if (options_.stop_the_world == 0 && IsPastGoal(bytes) && IsCycleWanted()) {
@@ -208,6 +208,10 @@ void Collector::ParentAfterFork() {
 void Collector::ChildAfterFork() {
   driver_.store(kNoDriver, std::memory_order_relaxed);  // relaxed: the child has one thread
   workers_.ForgetThreads();
+  queue_.ForgetWaiters();
+  // The CPU clock of a process starts anew.
+  process_cpu_ = ProcessCpuNanos();
+  limiter_wall_ = MonotonicNanos();
   lock_.Release();
   cycle_lock_.Release();
 }

@@ -84,6 +84,7 @@ void F(Mutator& m, Round& round) {
 void H3(Mutator& m, Round&) {
   // relaxed: the thread's own field, in its own handshake.
   m.block()->barrier_on.store(0, std::memory_order_relaxed);
+  m.gc->sink.Drop();
   m.cache->FlushLive();
 }
 

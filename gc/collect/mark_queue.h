@@ -59,6 +59,13 @@ class MarkQueue {
   MarkBuffer* TakeFull();
   // Publishes a buffer that may be partly filled; an empty one is recycled.
   void Put(MarkBuffer* b);
+  // Marking is over: recycles what is left.
+  void DropFull() {
+    while (MarkBuffer* b = TakeFull()) {
+      b->count = 0;
+      Put(b);
+    }
+  }
   // False only if all that was put was taken; true too early or too late by a moment.
   bool HasFull() const {
     // seq_cst: pairs with the count of active helpers in MarkWorkers::Finished.
@@ -70,6 +77,8 @@ class MarkQueue {
   // Sleeps until something is published after `seen`, at most `nanos`; may return early.
   void WaitForPublished(uint32_t seen, int64_t nanos);
   void WakeWaiters();
+  // In a child after fork(): those that waited are gone.
+  void ForgetWaiters() { hungry_.store(0, std::memory_order_relaxed); }
   // Whether somebody waits for work, or has asked for it since the last HearAsk: markers share then.
   // relaxed (all three): hints.
   bool WantsWork() const {
@@ -111,6 +120,10 @@ class MarkSink {
   void Flush() {
     if (buffer_ != nullptr) queue_->Put(buffer_);
     buffer_ = nullptr;
+  }
+  // Forgets the items: those that are not marked when marking is over are dead.
+  void Drop() {
+    if (buffer_ != nullptr) buffer_->count = 0;
   }
 
  private:

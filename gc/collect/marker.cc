@@ -125,13 +125,13 @@ bool Marker::Resolve(uintptr_t p, InFlight& out) const {
   return true;
 }
 
-// Tops the ring up from the local stack; false when both are empty.
+// Tops the ring up from the local stack; scans at most one slice. False when there is nothing left.
 bool Marker::FillRing() {
   while (ring_size_ < kRing && local_->count != 0) {
     const uintptr_t item = local_->items[--local_->count];
     if (item & kSliceTag) {
       ScanSlice(item & ~kItemTagMask);
-      continue;
+      return true;
     }
     if (Resolve(item, ring_[(ring_head_ + ring_size_) % kRing])) ++ring_size_;
   }
@@ -139,18 +139,20 @@ bool Marker::FillRing() {
 }
 
 bool Marker::Drain(bool share, uint64_t limit) {
-  const uint64_t end = limit > kNoLimit - stats_.scanned ? kNoLimit : stats_.scanned + limit;
+  const uint64_t end = limit > kNoLimit - work_ ? kNoLimit : work_ + limit;
   uint32_t steps = 0;
   for (;;) {
     if (!FillRing()) {
       if (!GetWork()) return true;
       continue;
     }
-    const InFlight f = ring_[ring_head_];
-    ring_head_ = (ring_head_ + 1) % kRing;
-    --ring_size_;
-    Process(f);
-    if (stats_.scanned >= end) return false;
+    if (ring_size_ != 0) {
+      const InFlight f = ring_[ring_head_];
+      ring_head_ = (ring_head_ + 1) % kRing;
+      --ring_size_;
+      Process(f);
+    }
+    if (work_ >= end) return false;
     if ((++steps & 127) == 0 && share && queue_->WantsWork()) ShareWork();
   }
 }
@@ -168,6 +170,7 @@ inline bool Marker::SetBit(std::atomic<uint64_t>* word, uint64_t bit) const {
 }
 
 inline void Marker::Process(const InFlight& f) {
+  work_ += kItemWork;
   if (!SetBit(f.word, f.bit)) return;
   const SpanClassInfo& info = infos_[f.span_class];
   ++stats_.objects;
@@ -219,6 +222,7 @@ void Marker::ScanSlice(uintptr_t at) {
   const ObjectRef r = FindTrusted(*cage_, infos_, at);
   TARN_CHECK(r);
   const uintptr_t end = r.base + SlotBytes(*heap_, r);
+  work_ += kSliceBytes;
   ScanRange(r.base, at, std::min(end, at + kSliceBytes), infos_[r.span_class]);
 }
 

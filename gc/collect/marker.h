@@ -49,8 +49,8 @@ class Marker final : public Tracer {
   // Before a cycle. `exclusive`: no other marker and no mutator runs meanwhile.
   void Start(bool exclusive);
   static constexpr uint64_t kNoLimit = ~uint64_t{0};
-  // Works until it finds neither local nor published work (true), or until it has scanned `limit`
-  // bytes (false; what is left stays with the marker). With `share`, publishes half of what it has
+  // Works until it finds neither local nor published work (true), or until it has done `limit` of
+  // work (false; a unit is about a byte scanned, and each item counts; what is left stays with the marker). With `share`, publishes half of what it has
   // when others want work.
   bool Drain(bool share, uint64_t limit = kNoLimit);
   // Publishes all that it holds.
@@ -63,7 +63,8 @@ class Marker final : public Tracer {
 
  private:
   static constexpr size_t kRing = 32;  // power of two
-  static constexpr size_t kSliceBytes = 128 << 10;
+  static constexpr size_t kSliceBytes = 16 << 10;
+  static constexpr uint64_t kItemWork = 64;
 
   struct InFlight {
     std::atomic<uint64_t>* word;
@@ -107,6 +108,7 @@ class Marker final : public Tracer {
   size_t ring_head_ = 0;
   size_t ring_size_ = 0;
   MarkStats stats_;
+  uint64_t work_ = 0;  // what Drain's limit counts; grows for ever
 };
 
 }  // namespace tarn::rt

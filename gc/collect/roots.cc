@@ -114,7 +114,7 @@ bool Roots::IsUnbarriered(uint16_t span_class) const {
 bool Roots::HasUnbarriered() {
   {
     LockHolder hold(lock_);
-    if (ranges_ != nullptr || callbacks_ != nullptr) return true;
+    if (ranges_ != nullptr || callbacks_ != nullptr || removed_) return true;
   }
   const size_t end = heap_->classes().End();
   for (size_t c = 1; c < end; ++c) {
@@ -178,8 +178,14 @@ void Roots::AddRange(uintptr_t begin, uintptr_t end) {
   ranges_ = node;
 }
 
+void Roots::ForgetRemoved() {
+  LockHolder hold(lock_);
+  removed_ = false;
+}
+
 void Roots::RemoveRange(uintptr_t begin) {
   LockHolder hold(lock_);
+  removed_ = true;
   for (Range** link = &ranges_; *link != nullptr; link = &(*link)->next) {
     Range* r = *link;
     if (r->begin != begin) continue;
@@ -198,6 +204,7 @@ void Roots::AddCallback(RootCallback callback, void* arg) {
 
 void Roots::RemoveCallback(RootCallback callback, void* arg) {
   LockHolder hold(lock_);
+  removed_ = true;
   callback_pool_.Delete(Unlink(&callbacks_, callback, arg));
 }
 

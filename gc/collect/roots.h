@@ -55,8 +55,11 @@ class Roots {
   // Root cells: they are written with barriers, so they are scanned while the program runs. Returns
   // the bytes looked at.
   uint64_t ScanCells(MarkSink& sink) const;
-  // Whether anything is written without barriers: ranges, callbacks, conservative objects.
+  // Whether anything is written without barriers: ranges, callbacks, conservative objects; also what
+  // has been removed since the last ForgetRemoved(), for a thread may have read its pointers.
   bool HasUnbarriered() ABSL_LOCKS_EXCLUDED(lock_);
+  // When a cycle begins, before any thread's stack is scanned.
+  void ForgetRemoved() ABSL_LOCKS_EXCLUDED(lock_);
   // All of that, while the world is stopped. Conservative objects: those that are marked. Returns the
   // bytes looked at.
   uint64_t ScanUnbarriered(MarkSink& sink) const ABSL_NO_THREAD_SAFETY_ANALYSIS;
@@ -75,6 +78,7 @@ class Roots {
   Lock lock_;
   Range* ranges_ ABSL_GUARDED_BY(lock_) = nullptr;
   CallbackNode* callbacks_ ABSL_GUARDED_BY(lock_) = nullptr;
+  bool removed_ ABSL_GUARDED_BY(lock_) = false;
   Pool<Range> range_pool_;
   Pool<CallbackNode> callback_pool_;
 };

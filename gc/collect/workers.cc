@@ -39,12 +39,13 @@ void MarkWorkers::Prepare(const MarkTeam& team) {
 
 void MarkWorkers::ForgetThreads() {
   helpers_ = 0;
-  active_.store(0, std::memory_order_relaxed);  // relaxed: the child has one thread
+  // relaxed: the child has one thread.
+  active_.store(0, std::memory_order_relaxed);
+  for (Helper& h : helper_args_) h.at_idle_priority.store(0, std::memory_order_relaxed);
 }
 
 void MarkWorkers::Begin(const MarkTeam& team) {
   Prepare(team);
-  totals_.Reset();
   cycle_start_ = MonotonicNanos();
   driver_cpu_ = 0;
   team_ = team;
@@ -75,6 +76,7 @@ void MarkWorkers::HelperMain(void* arg) {
       continue;
     }
     const uint32_t seen = w.queue_.published();
+    w.SetPriority(helper);  // not while active: keeps I2
     // seq_cst: before the look at the queue; pairs with Finished and End.
     w.active_.fetch_add(1, std::memory_order_seq_cst);
     if (w.marking_.load(std::memory_order_seq_cst) != 0) w.HelperWork(helper);
@@ -84,19 +86,18 @@ void MarkWorkers::HelperMain(void* arg) {
   }
 }
 
+// relaxed: a boost that comes meanwhile is repeated while the driver waits.
 void MarkWorkers::SetPriority(Helper& helper) {
   const bool idle = helper.index >= team_.dedicated;
   if (helper.at_idle_priority.load(std::memory_order_relaxed) == uint32_t{idle}) return;
+  helper.at_idle_priority.store(idle, std::memory_order_relaxed);
   sched_param param{};
   // A refusal leaves the helper as it is.
   sched_setscheduler(0, idle ? SCHED_IDLE : SCHED_OTHER, &param);
-  helper.at_idle_priority.store(idle, std::memory_order_relaxed);
 }
 
 void MarkWorkers::HelperWork(Helper& helper) {
   if (helper.index >= team_.helpers() || !queue_.HasFull()) return;
-  SetPriority(helper);
-  helper.active.store(1, std::memory_order_relaxed);
   const int64_t cpu_start = ThreadCpuNanos();
   {
     Marker marker(heap_, layouts_, queue_);
@@ -106,16 +107,14 @@ void MarkWorkers::HelperWork(Helper& helper) {
   }
   auto& cpu = helper.index >= team_.dedicated ? totals_.idle_cpu : totals_.cpu;
   cpu.fetch_add(ThreadCpuNanos() - cpu_start, std::memory_order_relaxed);
-  helper.active.store(0, std::memory_order_relaxed);
 }
 
 // Keeps I2.
 void MarkWorkers::BoostHelpers() {
   for (int i = 0; i < helpers_; ++i) {
     Helper& h = helper_args_[i];
-    // relaxed: a helper that is missed here is boosted at the next look.
-    if (h.active.load(std::memory_order_relaxed) == 0) continue;
-    if (h.at_idle_priority.exchange(0, std::memory_order_relaxed) == 0) continue;
+    // Whatever the flag says: the helper may be about to lower its priority. relaxed: as there.
+    h.at_idle_priority.store(0, std::memory_order_relaxed);
     sched_param param{};
     sched_setscheduler(h.tid.load(std::memory_order_relaxed), SCHED_OTHER, &param);
   }

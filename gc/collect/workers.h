@@ -9,7 +9,9 @@
 //    no work left when the queue is empty, then nobody is active, and nothing was published in
 //    between. (Assists and barriers may still hold grey items: the F rounds find those.)
 // I2 A cycle never waits for CPU time that only idle priority would give: a driver that has waited
-//    for kBoostNanos raises the priority of the active helpers.
+//    for kBoostNanos while somebody is active raises the priority of all helpers, and a helper
+//    lowers its own only while it is not active. Where the system does not let a thread leave idle
+//    priority (no privilege, RLIMIT_NICE), there are no helpers at idle priority.
 // I3 A helper reads the generation to mark in after it is active, and marking does not end before
 //    nobody is.
 // Locking: none.
@@ -53,6 +55,9 @@ class MarkWorkers {
   MarkWorkers(const MarkWorkers&) = delete;
   MarkWorkers& operator=(const MarkWorkers&) = delete;
 
+  // Before Begin: starts the threads that `team` needs; sets the totals to zero.
+  void Prepare(const MarkTeam& team);
+  void ResetTotals() { totals_.Reset(); }
   // The start of marking: `team` marks from now on; the driver's share counts from here.
   void Begin(const MarkTeam& team);
   // Marks until there is no work left (I1). Returns MarkQueue::published() as of then.
@@ -73,10 +78,8 @@ class MarkWorkers {
     MarkWorkers* owner;
     int index;
     std::atomic<int32_t> tid{0};  // relaxed: 0 until the thread runs
-    std::atomic<uint32_t> active{0};
     std::atomic<uint32_t> at_idle_priority{0};
   };
-  void Prepare(const MarkTeam& team);
   static void HelperMain(void* arg);
   void HelperWork(Helper& helper);
   void SetPriority(Helper& helper);

@@ -19,6 +19,12 @@ inline int64_t ThreadCpuNanos() {
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
   return int64_t{ts.tv_sec} * 1000000000 + ts.tv_nsec;
 }
+// CPU time that the process has used. Starts anew in a child after fork().
+inline int64_t ProcessCpuNanos() {
+  timespec ts;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+  return int64_t{ts.tv_sec} * 1000000000 + ts.tv_nsec;
+}
 // Nanoseconds since 1970 (wall clock).
 inline int64_t WallNanos() {
   timespec ts;

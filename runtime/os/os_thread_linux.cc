@@ -1,8 +1,10 @@
 #include "runtime/os/os_thread_linux.h"
 
+#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -127,6 +129,20 @@ int SpawnRuntimeThread(const char* name, void (*run)(void*), void* arg) {
   pthread_attr_destroy(&attr);
   if (error != 0) delete info;
   return error;
+}
+
+bool CanLeaveIdlePriority() {
+  ErrnoKeeper keeper;
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+  if (syscall(SYS_capget, &header, data) == 0 && ((data[0].effective >> CAP_SYS_NICE) & 1) != 0) {
+    return true;
+  }
+  rlimit limit;
+  const int nice = getpriority(PRIO_PROCESS, 0);
+  constexpr int kNiceZero = 20;  // RLIMIT_NICE counts down from here
+  return getrlimit(RLIMIT_NICE, &limit) == 0 &&
+         limit.rlim_cur >= static_cast<rlim_t>(kNiceZero - nice);
 }
 
 bool UnblockSignal(int signo) {

@@ -51,6 +51,9 @@ void SetThreadName(const char* name);
 // Returns 0 or the error of pthread_create; then nothing has changed.
 [[nodiscard]] int SpawnRuntimeThread(const char* name, void (*run)(void*), void* arg);
 
+// Whether a thread that has gone to SCHED_IDLE may come back: with CAP_SYS_NICE, or by RLIMIT_NICE.
+bool CanLeaveIdlePriority();
+
 // Unblocks `signo` in the calling thread. Returns whether it was blocked.
 bool UnblockSignal(int signo);
 

@@ -117,6 +117,11 @@ void AnswerSlow() {
   }
 }
 
+void BarrierScope::AnswerAfterBarrier() {
+  const Mutator* m = internal::t_block.mutator;
+  if (m != nullptr && !m->options().cooperative) AnswerSlow();
+}
+
 bool HandshakeImpl::TryEnterBlocked(Mutator& m) {
   uint32_t expected = Mutator::kRunning;
   // release: pairs with the acquire of the asker's claim; publishes the context.

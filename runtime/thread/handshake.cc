@@ -7,6 +7,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/futex.h"
 #include "runtime/base/raw_log.h"
+#include "runtime/thread/fork_gate.h"
 #include "runtime/thread/handshake_impl.h"
 #include "runtime/thread/handshake_signal.h"
 #include "runtime/thread/round.h"
@@ -46,7 +47,16 @@ void HandshakeImpl::AcquireTurn() {
   // The analysis cannot follow the turn through RunBlocked and into other functions.
   struct Turn {
     static bool Try() ABSL_NO_THREAD_SAFETY_ANALYSIS { return turn.TryAcquire(); }
-    static void Wait() ABSL_NO_THREAD_SAFETY_ANALYSIS { turn.Acquire(); }
+    // A thread that has got the turn while the fork gate is closed would wait there with it, and
+    // the closer for the turn. The gate closes in somebody's turn: this look is final.
+    static void Wait() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      for (;;) {
+        turn.Acquire();
+        if (!IsForkGateClosed()) return;
+        turn.Release();
+        WaitForForkGate();
+      }
+    }
   };
   if (Turn::Try()) return;
   RunBlocked([] { Turn::Wait(); });  // keeps I4 of handshake.h

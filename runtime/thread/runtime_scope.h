@@ -72,6 +72,27 @@ class RuntimeScope {
   static void WaitAtGate();
 };
 
+// What a write barrier uses: a cooperative thread is not asked at the end of the scope, for a store is
+// no safepoint; with precise roots it may hold pointers in its frames.
+class BarrierScope {
+ public:
+  BarrierScope() { RuntimeScope::Enter(); }
+  ~BarrierScope() {
+    internal::MutatorBlock& block = internal::t_block;
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // as in RuntimeScope::Exit
+    const uint32_t depth = block.in_runtime.load(std::memory_order_relaxed) - 1;
+    block.in_runtime.store(depth, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // as in RuntimeScope::Exit
+    if (depth == 0 && block.poll.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      AnswerAfterBarrier();
+  }
+  BarrierScope(const BarrierScope&) = delete;
+  BarrierScope& operator=(const BarrierScope&) = delete;
+
+ private:
+  static void AnswerAfterBarrier();
+};
+
 // Marks the calling thread as blocked with the given context; null (and no effect) if not attached.
 Mutator* EnterBlocked(uintptr_t sp, const uintptr_t* registers);
 // Waits while an asker acts for the thread or has stopped it. `m` as returned by EnterBlocked.

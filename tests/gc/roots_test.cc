@@ -255,6 +255,15 @@ TEST(ThreadRootsTest, BelongToTheirThread) {
   EXPECT_EQ(0u, CountAllocated(stack.values));
 }
 
+TEST(ThreadRootsTest, PreciseRootsNeedACooperativeThread) {
+  OnOtherThread([] {
+    ThreadOptions options;
+    options.precise_roots = true;
+    ThreadScope scope(options);
+    EXPECT_EQ(absl::StatusCode::kInvalidArgument, scope.status().code());
+  });
+}
+
 TEST(ThreadRootsTest, PreciseThreadKeepsOnlyWhatItReports) {
   HiddenStack stack;
   Hidden lost;

@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -121,17 +122,22 @@ requires(!std::is_array_v<T>) inline T* make_gc(A&&... args) {
   static_assert(alignof(T) <= internal::kPageBytes, "alignment above a page is not supported");
   using Object = std::remove_cv_t<T>;
   constexpr auto kPrecision = internal::PrecisionOf<Object>();
-  void* p;
-  if constexpr (kPrecision == internal::Precision::kNoPointers &&
-                sizeof(T) < internal::kTinyBytes && sizeof(T) != internal::kWordBytes) {
-    p = internal::AllocateTinySlow(sizeof(T), alignof(T));
-  } else {
-    p = internal::AllocateFixed<sizeof(T), alignof(T)>(internal::kObjectSite<Object>);
-  }
   if constexpr (kPrecision == internal::Precision::kTrace) {
-    internal::Construction under_construction(p);
+    internal::Construction under_construction;
+    void* p = internal::AllocateFixed<sizeof(T), alignof(T)>(internal::kObjectSite<Object>);
+    under_construction.Begin(p);
+    try {
+      return internal::ConstructAt<T>(p, std::forward<A>(args)...);
+    } catch (...) {
+      std::memset(p, 0, sizeof(T));  // Trace never sees what the constructor left
+      throw;
+    }
+  } else if constexpr (kPrecision == internal::Precision::kNoPointers &&
+                       sizeof(T) < internal::kTinyBytes && sizeof(T) != internal::kWordBytes) {
+    void* p = internal::AllocateTinySlow(sizeof(T), alignof(T));
     return internal::ConstructAt<T>(p, std::forward<A>(args)...);
   } else {
+    void* p = internal::AllocateFixed<sizeof(T), alignof(T)>(internal::kObjectSite<Object>);
     return internal::ConstructAt<T>(p, std::forward<A>(args)...);
   }
 }

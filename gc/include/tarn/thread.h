@@ -28,8 +28,8 @@ struct ThreadOptions {
   // place for Safepoint().
   bool cooperative = false;
   // The native stack and registers hold no pointers to the heap: they are not scanned. What the
-  // thread uses must be reachable from roots and handles. Default false. For interpreters with a
-  // stack of their own.
+  // thread uses must be reachable from roots and handles whenever it answers. Needs `cooperative`.
+  // Default false. For interpreters with a stack of their own.
   bool precise_roots = false;
 
   // Performance.

@@ -7,6 +7,7 @@
 
 #include <mutex>
 
+#include "runtime/base/clock.h"
 #include "runtime/thread/handshake_signal.h"
 #include "tests/runtime/thread/thread_test_util.h"
 
@@ -390,7 +391,11 @@ TEST(HandshakeTest, LeavingABlockedScopeWaitsForTheClaim) {
   Team team;
   Worker& worker = team.Add([](Worker& w) {
     while (!w.stop) {
-      RunBlocked([] {});
+      RunBlocked([] {
+        const int64_t start = MonotonicNanos();
+        while (MonotonicNanos() - start < 2000) {  // long enough to be found here
+        }
+      });
       w.in_critical = true;  // plain: a claim that outlives the scope is a race on it
       w.in_critical = false;
       // Within the scope's body only the asker may run the function; out of it, only this thread.

@@ -5,18 +5,20 @@
 
 namespace tarn::internal {
 
+// I1 From the allocation until the object is in the list no handshake comes: one that did would find
+//    it on the stack and call Trace.
 struct Construction {
-  explicit Construction(void* p) : object(p) { Link(); }
-  ~Construction() { Unlink(); }
+  // Handshakes wait from here on.
+  Construction();
+  // Lists the object; handshakes come again.
+  void Begin(void* p);
+  // The end of the constructor, or of a failed allocation.
+  ~Construction();
   Construction(const Construction&) = delete;
   Construction& operator=(const Construction&) = delete;
 
-  void* object;
+  void* object = nullptr;
   Construction* next = nullptr;
-
- private:
-  void Link();
-  void Unlink();
 };
 
 }  // namespace tarn::internal
