@@ -49,6 +49,7 @@ void MarkWorkers::Begin(const MarkTeam& team) {
   cycle_start_ = MonotonicNanos();
   driver_cpu_ = 0;
   team_ = team;
+  first_idle_.store(team.dedicated, std::memory_order_relaxed);
   exclusive_ = team.exclusive && team.helpers() == 0;
   if (team.helpers() == 0) return;
   // seq_cst: pairs with HelperMain; publishes the fields above.
@@ -88,7 +89,7 @@ void MarkWorkers::HelperMain(void* arg) {
 
 // relaxed: a boost that comes meanwhile is repeated while the driver waits.
 void MarkWorkers::SetPriority(Helper& helper) {
-  const bool idle = helper.index >= team_.dedicated;
+  const bool idle = helper.index >= first_idle_.load(std::memory_order_relaxed);
   if (helper.at_idle_priority.load(std::memory_order_relaxed) == uint32_t{idle}) return;
   helper.at_idle_priority.store(idle, std::memory_order_relaxed);
   sched_param param{};

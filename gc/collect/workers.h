@@ -92,7 +92,9 @@ class MarkWorkers {
   MarkQueue& queue_;
   int helpers_ = 0;  // helper threads; written by the driver only
   Helper helper_args_[kMaxHelpers];
-  MarkTeam team_;  // published by marking_
+  MarkTeam team_;  // published by marking_; helpers read it while they are active
+  // The index of the first helper at idle priority. relaxed: a stale one is set right a moment later.
+  std::atomic<int> first_idle_{0};
   bool exclusive_ = false;
   int64_t cycle_start_ = 0;
   int64_t driver_cpu_ = 0;  // the driver's, in this cycle
