@@ -31,32 +31,33 @@ struct GcRecord {
 Pool<GcRecord>* g_records = nullptr;  // set before the first attach
 
 // Both hooks run inside the runtime, on the thread. A thread that gets no cache stays attached
-// without one: its allocations fail with std::bad_alloc.
+// without one: its allocations fail with std::bad_alloc, but it takes part in marking like any other.
+// Without a record it could not, and what it holds would be lost.
 void OnAttached(Mutator& m) {
   Instance& instance = *Instance::IfStarted();
   GcRecord* record = g_records->New();
-  ThreadCache* cache = record == nullptr ? nullptr : ThreadCache::New(instance.heap());
-  if (cache == nullptr) {
-    if (record != nullptr) g_records->Delete(record);
-    return;
-  }
-  if (instance.settings().gc_stress != 0) cache->SetMaxRunSlots(1);
+  if (record == nullptr) Fatal("out of memory for a thread's records");
   m.gc = ::new (record) MutatorGc(instance.collector().queue());
-  m.cache = cache;
-  m.block()->runs = cache->runs();
   const MarkState& state = instance.collector().mark_state();
-  // relaxed: the registry's lock orders these against the rounds (mark_state.h).
-  cache->SetBlack(state.black_gen.load(std::memory_order_relaxed));
+  m.cache = ThreadCache::New(instance.heap());
+  if (m.cache != nullptr) {
+    if (instance.settings().gc_stress != 0) m.cache->SetMaxRunSlots(1);
+    // relaxed (both): the registry's lock orders these against the rounds (mark_state.h).
+    m.cache->SetBlack(state.black_gen.load(std::memory_order_relaxed));
+    m.block()->runs = m.cache->runs();
+  }
   m.block()->barrier_on.store(state.barrier_on.load(std::memory_order_relaxed),
                               std::memory_order_relaxed);
 }
 
 void OnDetaching(Mutator& m) {
-  if (m.cache == nullptr) return;
+  if (m.gc == nullptr) return;
   m.block()->runs = const_cast<internal::Run*>(internal::kEmptyRuns);
   // While threads are being stopped for marking, those that stopped early may have queued what this
   // one owns: then nothing is given back.
-  m.cache->Release(Instance::IfStarted()->collector().phase().Get() != Phase::kOff);
+  if (m.cache != nullptr) {
+    m.cache->Release(Instance::IfStarted()->collector().phase().Get() != Phase::kOff);
+  }
   m.cache = nullptr;
   Instance::IfStarted()->collector().roots().ClearThreadCallbacks(*m.gc);
   // Grey items of a cycle that is over must not reach the next one.

@@ -1,4 +1,6 @@
 // Public root registration: handles, ranges, callbacks, objects under construction.
+#include <cstring>
+
 #include "gc/api/instance.h"
 #include "gc/collect/mutator_gc.h"
 #include "runtime/base/check.h"
@@ -46,9 +48,10 @@ Construction::Construction() {
   rt::RuntimeScope::Enter();
 }
 
-void Construction::Begin(void* p) {
+void Construction::Begin(void* p, size_t n) {
   rt::MutatorGc& gc = ThisThread();
   object = p;
+  bytes = n;
   next = gc.constructing;
   gc.constructing = this;
   rt::RuntimeScope::Exit();
@@ -61,6 +64,7 @@ Construction::~Construction() {
   }
   rt::MutatorGc& gc = ThisThread();
   rt::RuntimeScope scope;
+  if (!done) std::memset(object, 0, bytes);
   TARN_CHECK(gc.constructing == this);
   gc.constructing = next;
 }

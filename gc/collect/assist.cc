@@ -56,7 +56,6 @@ bool Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
   const int64_t start = MonotonicNanos();
   Marker marker(heap_, layouts_, queue_);
   marker.Start(/*exclusive=*/false);
-  gc.shaded = true;  // keeps I3
   MarkStats stats;
   for (;;) {
     const uint64_t piece = std::min(kPieceWork, static_cast<uint64_t>(left) - stats.scanned);
@@ -67,6 +66,9 @@ bool Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
     if (MonotonicNanos() - start > kMaxNanos) break;  // keeps I1
   }
   marker.Flush();
+  // Keeps I3. Not if there was nothing to hold: a thread that looks for work in vain all the time
+  // would keep marking from ending.
+  if (marker.work() != 0) gc.shaded = true;
   assist_scanned_.fetch_add(stats.scanned, std::memory_order_relaxed);
   workers_.AddAssist(stats);
   gc.assist_balance += BytesFor(static_cast<int64_t>(stats.scanned), r);

@@ -31,6 +31,7 @@ class Assists {
   void SetRatio(const AssistRatio& ratio);
   void End();
   void SetLimited(bool limited) { limited_.store(limited, std::memory_order_relaxed); }
+  bool limited() const { return limited_.load(std::memory_order_relaxed) != 0; }
 
   // The thread of `gc` is about to take `bytes`. False if it stays in debt. Inside the runtime.
   bool Charge(MutatorGc& gc, uint64_t bytes) {

@@ -287,7 +287,7 @@ void Collector::MarkUntilQuiet(CycleRecord& record) {
 void Collector::CheckMarksStopped() {
   Round f(heap_, layouts_, roots_);
   StopTheWorld stop(&OnStopForCheck, &f);
-  workers_.Drain();
+  workers_.Drain(/*stopped=*/true);
   VerifyMarks(heap_, layouts_, roots_.cells(), MarkCheckExtent::kBarriered);
 }
 
@@ -303,7 +303,7 @@ void Collector::RescanStopped(CycleRecord& record) {
     MarkSink sink(queue_);
     record.globals += roots_.ScanUnbarriered(sink);
   }
-  workers_.Drain();
+  workers_.Drain(/*stopped=*/true);
   record.end_pause = std::max(record.end_pause, MonotonicNanos() - begin);
   if (options_.verify || options_.check_mark) {
     VerifyMarks(heap_, layouts_, roots_.cells(), MarkCheckExtent::kAll);
@@ -398,7 +398,7 @@ void Collector::RunStopped(CycleRecord& record) {
     MarkSink sink(queue_);
     record.globals += roots_.ScanUnbarriered(sink);
   }
-  workers_.Drain();
+  workers_.Drain(/*stopped=*/true);
   workers_.End();
   TARN_CHECK(!queue_.HasFull());
   phase_.Move(Phase::kMark, Phase::kMarkTermination);

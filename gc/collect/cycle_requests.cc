@@ -98,6 +98,8 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
     const uint64_t n = slow_paths_.fetch_add(1, std::memory_order_relaxed) + 1;
     if (n % options_.stress == 0) return CollectNow();
   }
+  // What is larger than the cage will be refused; it is no debt.
+  bytes = std::min<uint64_t>(bytes, heap_.cage().bytes());
   uint32_t cycle;
   if (RequestIfDue(bytes, cycle)) {
     // No thread to be had: tried again at the next slow path.
@@ -109,7 +111,7 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
   if (phase_.Get() == Phase::kOff) sweep_debt_.Pay(bytes);
   // A cycle that is due has not begun to mark: what is allocated until then is marked by nobody's
   // assists.
-  if (options_.stop_the_world == 0 && IsPastGoal(bytes) && IsCycleWanted()) {
+  if (options_.stop_the_world == 0 && !assists_.limited() && IsPastGoal(bytes) && IsCycleWanted()) {
     m.cache->FlushLive();
     const uint32_t done = completed_.load(std::memory_order_relaxed);  // relaxed: the wait compares
     RunBlocked([&] { FutexWait(completed_, done, NapNanos(bytes)); });

@@ -15,7 +15,7 @@ using StepFn = void (*)(Mutator&, Round&);
 // Runs `step` and notes how long it kept the thread.
 template <StepFn step>
 void Timed(Mutator& m, void* arg) {
-  if (m.cache == nullptr) return;
+  if (m.gc == nullptr) return;
   Round& round = *static_cast<Round*>(arg);
   const int64_t start = MonotonicNanos();
   step(m, round);
@@ -26,7 +26,9 @@ void Timed(Mutator& m, void* arg) {
   }
 }
 
+// A thread that found no memory for its cache has nothing to sweep or to mark in runs.
 void H0(Mutator& m, Round&) {
+  if (m.cache == nullptr) return;
   m.cache->SweepOwned();
   m.cache->SetBlack(0);
   m.cache->FlushLive();
@@ -65,14 +67,16 @@ void H1b(Mutator& m, Round& round) {
 }
 
 void ScanAndMarkRuns(Mutator& m, Round& round) {
-  m.cache->FlushLive();
-  round.run_bytes.fetch_add(m.cache->MarkRuns(), std::memory_order_relaxed);
+  if (m.cache != nullptr) {
+    m.cache->FlushLive();
+    round.run_bytes.fetch_add(m.cache->MarkRuns(), std::memory_order_relaxed);
+  }
   round.stack_bytes.fetch_add(round.roots.ScanThread(m), std::memory_order_relaxed);
 }
 
 void H2(Mutator& m, Round& round) {
   ScanAndMarkRuns(m, round);
-  m.cache->SetBlack(round.heap.sweepgen());
+  if (m.cache != nullptr) m.cache->SetBlack(round.heap.sweepgen());
 }
 
 void F(Mutator& m, Round& round) {
@@ -85,7 +89,7 @@ void H3(Mutator& m, Round&) {
   // relaxed: the thread's own field, in its own handshake.
   m.block()->barrier_on.store(0, std::memory_order_relaxed);
   m.gc->sink.Drop();
-  m.cache->FlushLive();
+  if (m.cache != nullptr) m.cache->FlushLive();
 }
 
 void StopForMarking(Mutator& m, Round& round) { ScanAndMarkRuns(m, round); }

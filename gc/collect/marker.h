@@ -58,6 +58,8 @@ class Marker final : public Tracer {
   // Marks one object and scans it or queues it. For roots found by the marker's own thread.
   void Push(uintptr_t item);
   const MarkStats& stats() const { return stats_; }
+  // Grows whenever the marker has held an item. Never reset.
+  uint64_t work() const { return work_; }
   // The same, reset. At the end of a cycle.
   MarkStats TakeStats();
 
@@ -108,7 +110,7 @@ class Marker final : public Tracer {
   size_t ring_head_ = 0;
   size_t ring_size_ = 0;
   MarkStats stats_;
-  uint64_t work_ = 0;  // what Drain's limit counts; grows for ever
+  uint64_t work_ = 0;  // what Drain's limit counts
 };
 
 }  // namespace tarn::rt

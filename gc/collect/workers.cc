@@ -144,7 +144,7 @@ bool MarkWorkers::Finished(uint32_t& published) {
   return queue_.published() == published;
 }
 
-uint32_t MarkWorkers::Drain() {
+uint32_t MarkWorkers::Drain(bool stopped) {
   Marker marker(heap_, layouts_, queue_);
   marker.Start(exclusive_);
   int64_t last_cpu = ThreadCpuNanos();
@@ -159,7 +159,7 @@ uint32_t MarkWorkers::Drain() {
     last_cpu = cpu;
     if (!dry) {
       waiting_since = 0;
-      Throttle(marker);
+      if (!stopped) Throttle(marker);
       continue;
     }
     uint32_t published;

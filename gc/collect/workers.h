@@ -60,8 +60,9 @@ class MarkWorkers {
   void ResetTotals() { totals_.Reset(); }
   // The start of marking: `team` marks from now on; the driver's share counts from here.
   void Begin(const MarkTeam& team);
-  // Marks until there is no work left (I1). Returns MarkQueue::published() as of then.
-  uint32_t Drain();
+  // Marks until there is no work left (I1). Returns MarkQueue::published() as of then. `stopped`: the
+  // world waits, so the driver does not keep to its share.
+  uint32_t Drain(bool stopped = false);
   // The end of marking: no helper looks at the heap from here on.
   void End();
   const MarkTotals& totals() const { return totals_; }

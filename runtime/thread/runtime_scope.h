@@ -57,6 +57,15 @@ class RuntimeScope {
       WaitAtGate();
   }
   static void Exit() {
+    if (Leave()) [[unlikely]]
+      AnswerSlow();
+  }
+
+ private:
+  friend class BarrierScope;
+
+  // Whether a deferred handshake waits for an answer.
+  static bool Leave() {
     internal::MutatorBlock& block = internal::t_block;
     std::atomic_signal_fence(std::memory_order_seq_cst);  // against the handler on this thread
     const uint32_t depth = block.in_runtime.load(std::memory_order_relaxed) - 1;
@@ -64,11 +73,8 @@ class RuntimeScope {
     // A handler that found the count above zero ran before the store, so its poll is seen here; one
     // that comes later answers by itself.
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    if (depth == 0 && block.poll.load(std::memory_order_relaxed) != 0) [[unlikely]]
-      AnswerSlow();
+    return depth == 0 && block.poll.load(std::memory_order_relaxed) != 0;
   }
-
- private:
   static void WaitAtGate();
 };
 
@@ -78,12 +84,7 @@ class BarrierScope {
  public:
   BarrierScope() { RuntimeScope::Enter(); }
   ~BarrierScope() {
-    internal::MutatorBlock& block = internal::t_block;
-    std::atomic_signal_fence(std::memory_order_seq_cst);  // as in RuntimeScope::Exit
-    const uint32_t depth = block.in_runtime.load(std::memory_order_relaxed) - 1;
-    block.in_runtime.store(depth, std::memory_order_relaxed);
-    std::atomic_signal_fence(std::memory_order_seq_cst);  // as in RuntimeScope::Exit
-    if (depth == 0 && block.poll.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    if (RuntimeScope::Leave()) [[unlikely]]
       AnswerAfterBarrier();
   }
   BarrierScope(const BarrierScope&) = delete;

@@ -20,6 +20,7 @@
 #include "tarn/tarn.h"
 #include "tests/gc/gc_test_util.h"
 #include "tests/gc/passed_objects.h"
+#include "tests/support/polled_mutex.h"
 #include "tests/support/test_seed.h"
 
 namespace tarn {
@@ -268,19 +269,6 @@ TEST_F(GcCopyTest, FirstOperationOfAThread) {
 
 // --- Threads
 
-// A lock whose waiters can be interrupted: ThreadSanitizer delivers no signal to a thread that waits in
-// std::mutex, so a stop would never end if a stopped thread held it.
-class PolledMutex {
- public:
-  void lock() {
-    while (!mutex_.try_lock()) std::this_thread::yield();
-  }
-  void unlock() { mutex_.unlock(); }
-
- private:
-  std::mutex mutex_;
-};
-
 // Each thread has arrays at different depths of what is marked, and knows what they hold. What it
 // moves from the late ones to the early ones is alive through barriers alone.
 class MoveArraysTest : public testing::Test {
@@ -425,7 +413,7 @@ class MoveArraysTest : public testing::Test {
   }
   // With what another thread has left in the common array.
   [[gnu::noinline]] void Exchange(Array& a, size_t at, size_t n) {
-    std::lock_guard<PolledMutex> hold(lock_);
+    std::lock_guard<rt::PolledMutex> hold(lock_);
     Slot* fresh = make_gc<Slot[]>(n + 1);
     gc_uninitialized_copy(fresh, a.begin() + at, n);
     gc_copy(a.begin() + at, common_.begin(), n);
@@ -435,7 +423,7 @@ class MoveArraysTest : public testing::Test {
   }
 
   rt::LongList list_;
-  PolledMutex lock_;
+  rt::PolledMutex lock_;
   Array common_ = NewArray(4);
 };
 

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "tests/stress/graph_objects.h"
+#include "tests/support/polled_mutex.h"
 
 namespace graph_stress {
 namespace {
@@ -32,26 +33,13 @@ struct Settings {
   int markers = 0;
 };
 
-// A lock whose waiters can be interrupted: ThreadSanitizer delivers no signal to a thread that waits in
-// std::mutex, so a stop would never end if a stopped thread held it.
-class PolledMutex {
- public:
-  void lock() {
-    while (!mutex_.try_lock()) std::this_thread::yield();
-  }
-  void unlock() { mutex_.unlock(); }
-
- private:
-  std::mutex mutex_;
-};
-
 struct Message {
   tarn::gc_root<Header> tree;
   uint64_t seq = 0;
 };
 
 struct Mailbox {
-  PolledMutex lock;
+  tarn::rt::PolledMutex lock;
   std::vector<Message> messages;
 };
 
@@ -214,7 +202,7 @@ class Worker {
     Header* tree = Tree(3);
     Message m{tree, tree->seq};
     Mailbox& box = shared_.boxes[rng_.Below(shared_.boxes.size())];
-    std::lock_guard<PolledMutex> hold(box.lock);
+    std::lock_guard<tarn::rt::PolledMutex> hold(box.lock);
     if (box.messages.size() < 50) {
       box.messages.push_back(std::move(m));
     } else {
@@ -225,7 +213,7 @@ class Worker {
     Message m;
     Mailbox& box = shared_.boxes[id_ % shared_.boxes.size()];
     {
-      std::lock_guard<PolledMutex> hold(box.lock);
+      std::lock_guard<tarn::rt::PolledMutex> hold(box.lock);
       if (box.messages.empty()) return;
       Message& taken = box.messages[rng_.Below(box.messages.size())];
       m = std::move(taken);

@@ -25,7 +25,7 @@ while [[ $# -gt 0 ]]; do
   esac
 done
 all_names=(control no_deletion no_insertion no_h1b h1b_in_h2 no_hazard_value no_black no_stack no_runs
-  one_f f_and_drain no_flush black_at_h1)
+  one_f f_and_drain no_flush no_assist_report black_at_h1)
 [[ ${#names[@]} -gt 0 ]] || names=("${all_names[@]}")
 
 work=$tarn_root/build/mutants
@@ -166,7 +166,7 @@ mutant_no_hazard_value() {
 ' '  (void)round;
 '
 }
-mutant_no_black() { edit $h '  m.cache->SetBlack(round.heap.sweepgen());
+mutant_no_black() { edit $h '  if (m.cache != nullptr) m.cache->SetBlack(round.heap.sweepgen());
 ' ''; }
 mutant_no_stack() {
   edit $h 'void H2(Mutator& m, Round& round) {
@@ -177,7 +177,7 @@ mutant_no_stack() {
 '
 }
 mutant_no_runs() {
-  edit $h '  round.run_bytes.fetch_add(m.cache->MarkRuns(), std::memory_order_relaxed);
+  edit $h '    round.run_bytes.fetch_add(m.cache->MarkRuns(), std::memory_order_relaxed);
 ' ''
 }
 quiet='    if (f.shaded.load(std::memory_order_relaxed) == 0 && queue_.published() == published) return;
@@ -193,6 +193,8 @@ mutant_no_flush() { edit $h '  m.gc->shaded = false;
   m.gc->sink.Flush();
 ' '  m.gc->shaded = false;
 '; }
+mutant_no_assist_report() { edit gc/collect/assist.cc '  if (marker.work() != 0) gc.shaded = true;
+' ''; }
 mutant_black_at_h1() {
   edit $h '  Shade(round.heap, *m.gc, block.hazard_value.load(std::memory_order_relaxed));
 ' '  Shade(round.heap, *m.gc, block.hazard_value.load(std::memory_order_relaxed));

@@ -16,7 +16,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -125,13 +124,10 @@ requires(!std::is_array_v<T>) inline T* make_gc(A&&... args) {
   if constexpr (kPrecision == internal::Precision::kTrace) {
     internal::Construction under_construction;
     void* p = internal::AllocateFixed<sizeof(T), alignof(T)>(internal::kObjectSite<Object>);
-    under_construction.Begin(p);
-    try {
-      return internal::ConstructAt<T>(p, std::forward<A>(args)...);
-    } catch (...) {
-      std::memset(p, 0, sizeof(T));  // Trace never sees what the constructor left
-      throw;
-    }
+    under_construction.Begin(p, sizeof(T));
+    T* object = internal::ConstructAt<T>(p, std::forward<A>(args)...);
+    under_construction.done = true;
+    return object;
   } else if constexpr (kPrecision == internal::Precision::kNoPointers &&
                        sizeof(T) < internal::kTinyBytes && sizeof(T) != internal::kWordBytes) {
     void* p = internal::AllocateTinySlow(sizeof(T), alignof(T));
