@@ -1,7 +1,9 @@
 // Starting the heap: once, with good options, in what address space there is.
 #include <string>
+#include <thread>
 
 #include "gtest/gtest.h"
+#include "runtime/thread/mutator.h"
 #include "tarn/tarn.h"
 #include "tests/gc/gc_test_util.h"
 #include "tests/support/subprocess.h"
@@ -27,6 +29,25 @@ TEST(InitTest, BadOptionsStartNothingAndGoodOnesThenOnce) {
 TEST(InitTest, AfterFirstUseItIsTooLate) {
   make_gc<int>();
   EXPECT_EQ(absl::StatusCode::kAlreadyExists, Init().code());
+}
+
+// What takes locks of the runtime attaches the thread first: a stop never finds their holder.
+template <class F>
+void ExpectAttaches(F&& f) {
+  std::thread([&] {
+    EXPECT_EQ(nullptr, rt::Mutator::Current());
+    f();
+    EXPECT_NE(nullptr, rt::Mutator::Current());
+  }).join();
+}
+TEST(InitTest, FirstCallOfAThreadAttachesIt) {
+  static uintptr_t words[2];
+  ExpectAttaches([] { Collect(); });
+  ExpectAttaches([] { SetGcPercent(100); });
+  ExpectAttaches([] { AddRootRange(words, words + 2); });
+  ExpectAttaches([] { RemoveRootRange(words); });
+  ExpectAttaches([] { gc_root<int> root(make_gc<int>(1)); });
+  ExpectAttaches([] { make_gc<int[]>(1 << 20); });
 }
 
 rt::ProcessResult Start(const char* how, size_t address_space) {

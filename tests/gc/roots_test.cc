@@ -1,12 +1,16 @@
 // Roots: handles, ranges, callbacks, thread roots; what happens on misuse.
+#include "gc/collect/roots.h"
+
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "runtime/os/os_memory_linux.h"
 #include "tarn/root.h"
 #include "tests/gc/gc_test_util.h"
 #include "tests/gc/manual_collections.h"
+#include "tests/runtime/heap/heap_test_util.h"
 #include "tests/support/test_seed.h"
 
 namespace tarn {
@@ -196,6 +200,34 @@ TEST(RootRangeTest, GarbageInARangeIsHarmless) {
   }
   RemoveRootRange(words);
   VerifyHeapForDebugging();
+}
+
+// A thread may have read a pointer from the range before it was removed, and the cycle that runs has
+// scanned the thread's stack already.
+TEST(RootRangeTest, RemovedRangeAsksForARescanUntilTheNextCycle) {
+  static uintptr_t words[4];
+  static rt::PersistentAlloc memory(rt::LinuxMemory::Instance());
+  rt::TestHeap heap;
+  ASSERT_TRUE(heap.ok());
+  rt::Roots roots(*heap, memory);
+  const auto begin = reinterpret_cast<uintptr_t>(words);
+  EXPECT_FALSE(roots.HasUnbarriered());
+  roots.AddRange(begin, begin + sizeof words);
+  roots.ForgetRemoved();
+  EXPECT_TRUE(roots.HasUnbarriered());
+  roots.RemoveRange(begin);
+  EXPECT_TRUE(roots.HasUnbarriered());
+  roots.ForgetRemoved();
+  EXPECT_FALSE(roots.HasUnbarriered());
+
+  const RootCallback callback = [](RootVisitor&, void*) {};
+  roots.AddCallback(callback, nullptr);
+  roots.ForgetRemoved();
+  EXPECT_TRUE(roots.HasUnbarriered());
+  roots.RemoveCallback(callback, nullptr);
+  EXPECT_TRUE(roots.HasUnbarriered());
+  roots.ForgetRemoved();
+  EXPECT_FALSE(roots.HasUnbarriered());
 }
 
 struct HiddenStack {

@@ -182,6 +182,41 @@ TEST(HandshakeTest, CooperativeThreadAnswersAtSlowPathExits) {
   ExpectOneAnswerPerRound(worker, kRounds);
 }
 
+// Stores are no safepoint: what such a thread holds between two safepoints stays as it is.
+TEST(HandshakeTest, CooperativeThreadDoesNotAnswerAtTheEndOfABarrier) {
+  std::atomic<bool> may_poll{false};
+  Team team;
+  Worker& worker = team.Add(
+      [&](Worker& w) {
+        while (!w.stop) {
+          { BarrierScope scope; }
+          if (may_poll) Safepoint();
+        }
+      },
+      Cooperative());
+  std::atomic<bool> done{false};
+  std::thread asker([&] {
+    Handshake(CountAnswer, nullptr);
+    done = true;
+  });
+  SleepMicros(30'000);
+  EXPECT_FALSE(done);
+  may_poll = true;
+  asker.join();
+  EXPECT_EQ(worker.answers, 1);
+}
+
+TEST(HandshakeTest, OtherThreadsAnswerAtTheEndOfABarrier) {
+  Team team;
+  Worker& worker = team.Add([](Worker& w) {
+    while (!w.stop) {
+      BarrierScope scope;
+      SleepMicros(50);
+    }
+  });
+  ExpectOneAnswerPerRound(worker, 100);
+}
+
 TEST(HandshakeTest, ThreadWithTheSignalBlockedAnswersAtItsNextPoll) {
   std::atomic<bool> may_poll{false};
   Team team;
