@@ -137,6 +137,7 @@ void Run(const Args& args) {
   for (size_t i = 0; i < all.size() && i < during; ++i) pauses.Add(all[all.size() - 1 - i]);
   std::printf("~ collections meanwhile: %" PRIu64 "\n", during);
   pauses.Print("pauses that the collector counted");
+  peer::PrintHandshakes();
   uint64_t sum = 0;
   for (uint64_t list = 0; list < lists; ++list) {
     for (const Object* o = heads[list]; o != nullptr; o = o->next) sum += o->value;

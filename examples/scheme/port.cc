@@ -61,7 +61,10 @@ bool WriteFully(int fd, std::string_view bytes) {
 // Writes out what is pending. On failure it is dropped, so that closing does not fail again.
 bool Drain(Port* port) {
   if (port->Has(Port::kInMemory)) return true;
-  const bool written = WriteFully(static_cast<int>(port->fd), port->Pending());
+  const std::string_view pending = port->Pending();
+  const int fd = static_cast<int>(port->fd);
+  bool written = false;
+  tarn::Blocked([&] { written = WriteFully(fd, pending); });
   port->start = port->end = 0;
   return written;
 }
@@ -98,9 +101,14 @@ bool FillBuffer(Port* port) {
   if (port->end == port->capacity) return true;
   uint8_t* b = port->buffer;
   ssize_t n;
-  do {
-    n = read(static_cast<int>(port->fd), b + port->end, port->capacity - port->end);
-  } while (n < 0 && errno == EINTR);
+  const int fd = static_cast<int>(port->fd);
+  uint8_t* const to = b + port->end;
+  const size_t room = port->capacity - port->end;
+  tarn::Blocked([&] {  // a terminal or a pipe may keep us waiting
+    do {
+      n = read(fd, to, room);
+    } while (n < 0 && errno == EINTR);
+  });
   if (n < 0) FileError(std::string("cannot read: ") + std::strerror(errno), port->name);
   port->end += static_cast<size_t>(n);
   return n > 0;

@@ -28,6 +28,10 @@ int SetGcPercent(int percent) {
   return collector.SetGcPercent(percent);
 }
 
+HandshakeTimes ReadHandshakeTimes(HandshakeKind kind) {
+  return Instance::Get().collector().handshake_times().Read(kind);
+}
+
 namespace {
 
 // What threads hold in runs that they have not handed to the program.

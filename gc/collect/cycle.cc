@@ -189,7 +189,7 @@ MarkTeam Collector::TeamFor(const WorkerPlan& plan) const {
 
 void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
   {
-    Round h0(heap_, layouts_, roots_);
+    Round h0(heap_, layouts_, roots_, handshake_times_);
     RunH0(h0);
     record.start_pause = h0.longest.load(std::memory_order_relaxed);
   }
@@ -206,7 +206,7 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
   assists_.End();
   phase_.Move(Phase::kMark, Phase::kMarkTermination);
   state_.barrier_on.store(0, std::memory_order_relaxed);
-  Round h3(heap_, layouts_, roots_);
+  Round h3(heap_, layouts_, roots_, handshake_times_);
   RunH3(h3);
   queue_.DropFull();  // what barriers shaded since the last F: marked, or dead already
   record.end_pause = std::max(record.end_pause, h3.longest.load(std::memory_order_relaxed));
@@ -214,7 +214,7 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
 }
 
 void Collector::StartMarking(CycleRecord& record, CycleKind kind) {
-  Round round(heap_, layouts_, roots_);
+  Round round(heap_, layouts_, roots_, handshake_times_);
   HeapStats& stats = heap_.stats();
   record.live_at_start = HeapStats::Get(stats.live);
   scan_at_start_.store(HeapStats::Get(stats.scan), std::memory_order_relaxed);
@@ -276,37 +276,10 @@ void Collector::ScanGlobals(CycleRecord& record) {
 void Collector::MarkUntilQuiet(CycleRecord& record) {
   for (;;) {
     const uint32_t published = workers_.Drain();
-    Round f(heap_, layouts_, roots_);
+    Round f(heap_, layouts_, roots_, handshake_times_);
     RunF(f);
     record.end_pause = std::max(record.end_pause, f.longest.load(std::memory_order_relaxed));
     if (f.shaded.load(std::memory_order_relaxed) == 0 && queue_.published() == published) return;
-  }
-}
-
-// Before the stacks are scanned again, which would hide what the barriers missed.
-void Collector::CheckMarksStopped() {
-  Round f(heap_, layouts_, roots_);
-  StopTheWorld stop(&OnStopForCheck, &f);
-  workers_.Drain(/*stopped=*/true);
-  VerifyMarks(heap_, layouts_, roots_.cells(), MarkCheckExtent::kBarriered);
-}
-
-// What is written without barriers may hide objects from the marker: stacks that were scanned long
-// ago may have read them from there. So those places and all stacks are scanned again while nobody
-// runs.
-void Collector::RescanStopped(CycleRecord& record) {
-  if (!roots_.HasUnbarriered()) return;
-  const int64_t begin = MonotonicNanos();
-  Round round(heap_, layouts_, roots_);
-  StopTheWorld stop(&OnStopForRescan, &round);
-  {
-    MarkSink sink(queue_);
-    record.globals += roots_.ScanUnbarriered(sink);
-  }
-  workers_.Drain(/*stopped=*/true);
-  record.end_pause = std::max(record.end_pause, MonotonicNanos() - begin);
-  if (options_.verify || options_.check_mark) {
-    VerifyMarks(heap_, layouts_, roots_.cells(), MarkCheckExtent::kAll);
   }
 }
 
@@ -352,62 +325,6 @@ void Collector::FinishMarking(CycleRecord& record) {
   pacer_.Commit(/*sweep_done=*/options_.stop_the_world != 0, HeapStats::Get(stats.live));
   PublishTriggerLocked();
   if (options_.stop_the_world == 0) sweep_debt_.Set(HeapStats::Get(stats.trigger));
-}
-
-// --- Marking under a real stop: a debug mode ---
-
-void Collector::RunStopped(CycleRecord& record) {
-  // A round of its own: a stack is scanned when all spans are swept, those that other threads own
-  // included. A stale word on it would find a dead object in a span that is still to be swept.
-  {
-    Round h0(heap_, layouts_, roots_);
-    RunH0(h0);
-  }
-  // From here on nobody may give slots back or free spans: threads that stop early may have queued
-  // what a thread that still runs owns.
-  phase_.Move(Phase::kOff, Phase::kMark);
-  MarkTeam team;
-  team.dedicated = (options_.markers != 0 ? options_.markers : options_.procs) - 1;
-  team.exclusive = true;
-  workers_.Prepare(team);  // before the stop: a thread may be stopped inside malloc
-  workers_.ResetTotals();
-  const int64_t stop_begin = MonotonicNanos();
-  Round round(heap_, layouts_, roots_);
-  StopTheWorld stop(&OnStopForMarking, &round);
-  const int64_t stopped = MonotonicNanos();
-  record.start_pause = stopped - stop_begin;
-  TARN_CHECK(!AnyUnswept(heap_));
-  if (options_.verify) VerifyHeap(heap_);
-  HeapStats& stats = heap_.stats();
-  record.live_at_start = HeapStats::Get(stats.live);
-  record.stacks = round.stack_bytes.load(std::memory_order_relaxed);
-  record.marked = round.run_bytes.load(std::memory_order_relaxed);
-  stats.black.store(0, std::memory_order_relaxed);
-  stack_work_.store(record.stacks, std::memory_order_relaxed);
-  mark_start_.store(stopped, std::memory_order_relaxed);
-  {
-    LockHolder hold(lock_);
-    limiter_.StartTransition(stopped, /*marking=*/true, TakeUsed(stopped));
-    limiter_.FinishTransition(stopped);
-    idle_mark_seen_ = 0;
-    StartPacerLocked(record, CycleKind::kStopped);
-  }
-  workers_.Begin(team);
-  ScanGlobals(record);
-  if (roots_.HasUnbarriered()) {
-    MarkSink sink(queue_);
-    record.globals += roots_.ScanUnbarriered(sink);
-  }
-  workers_.Drain(/*stopped=*/true);
-  workers_.End();
-  TARN_CHECK(!queue_.HasFull());
-  phase_.Move(Phase::kMark, Phase::kMarkTermination);
-  if (options_.verify || options_.check_mark) {
-    VerifyMarks(heap_, layouts_, roots_.cells(), MarkCheckExtent::kAll);
-  }
-  FinishMarking(record);
-  if (options_.stop_the_world > 1) SweepAll(heap_);
-  record.end_pause = MonotonicNanos() - stopped - record.mark_wall;
 }
 
 // --- Afterwards ---

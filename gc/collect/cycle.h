@@ -33,6 +33,7 @@
 #include "gc/control/cpu_limiter.h"
 #include "gc/control/pacer.h"
 #include "gc/observe/gc_trace.h"
+#include "gc/observe/handshake_recorder.h"
 #include "runtime/base/lock.h"
 #include "runtime/heap/heap.h"
 #include "runtime/thread/mutator.h"
@@ -89,6 +90,7 @@ class Collector {
   int SetGcPercent(int percent);
   uint64_t goal() const { return goal_.load(std::memory_order_relaxed); }
   CycleTotals totals();
+  const HandshakeRecorder& handshake_times() const { return handshake_times_; }
   double GcCpuFraction();
 
   // The driver is no mutator: a stopped world does not stop its sweeping. Whoever has stopped the
@@ -147,6 +149,7 @@ class Collector {
   MarkWorkers workers_;
   Assists assists_;
   SweepDebt sweep_debt_;
+  HandshakeRecorder handshake_times_;
   PhaseState phase_;
   MarkState state_;
   int64_t init_nanos_;

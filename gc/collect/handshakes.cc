@@ -13,17 +13,25 @@ namespace {
 using StepFn = void (*)(Mutator&, Round&);
 
 // Runs `step` and notes how long it kept the thread.
-template <StepFn step>
+template <HandshakeKind kind, StepFn step>
 void Timed(Mutator& m, void* arg) {
   if (m.gc == nullptr) return;
   Round& round = *static_cast<Round*>(arg);
   const int64_t start = MonotonicNanos();
   step(m, round);
   const int64_t took = MonotonicNanos() - start;
+  round.times.AddKept(kind, took);
   int64_t longest = round.longest.load(std::memory_order_relaxed);
   while (took > longest &&
          !round.longest.compare_exchange_weak(longest, took, std::memory_order_relaxed)) {
   }
+}
+
+template <HandshakeKind kind, StepFn step>
+void Run(Round& round) {
+  const int64_t start = MonotonicNanos();
+  Handshake(&Timed<kind, step>, &round);
+  round.times.AddRound(kind, MonotonicNanos() - start);
 }
 
 // A thread that found no memory for its cache has nothing to sweep or to mark in runs.
@@ -100,15 +108,19 @@ void StopForRescan(Mutator& m, Round& round) {
 
 }  // namespace
 
-void RunH0(Round& round) { Handshake(&Timed<&H0>, &round); }
-void RunH1(Round& round) { Handshake(&Timed<&H1>, &round); }
-void RunH1b(Round& round) { Handshake(&Timed<&H1b>, &round); }
-void RunH2(Round& round) { Handshake(&Timed<&H2>, &round); }
-void RunF(Round& round) { Handshake(&Timed<&F>, &round); }
-void RunH3(Round& round) { Handshake(&Timed<&H3>, &round); }
+void RunH0(Round& round) { Run<HandshakeKind::kSweepOwned, &H0>(round); }
+void RunH1(Round& round) { Run<HandshakeKind::kBarrierOn, &H1>(round); }
+void RunH1b(Round& round) { Run<HandshakeKind::kHazards, &H1b>(round); }
+void RunH2(Round& round) { Run<HandshakeKind::kRoots, &H2>(round); }
+void RunF(Round& round) { Run<HandshakeKind::kFlush, &F>(round); }
+void RunH3(Round& round) { Run<HandshakeKind::kBarrierOff, &H3>(round); }
 
-void OnStopForMarking(Mutator& m, void* round) { Timed<&StopForMarking>(m, round); }
-void OnStopForRescan(Mutator& m, void* round) { Timed<&StopForRescan>(m, round); }
-void OnStopForCheck(Mutator& m, void* round) { Timed<&F>(m, round); }
+void OnStopForMarking(Mutator& m, void* round) {
+  Timed<HandshakeKind::kStop, &StopForMarking>(m, round);
+}
+void OnStopForRescan(Mutator& m, void* round) {
+  Timed<HandshakeKind::kStop, &StopForRescan>(m, round);
+}
+void OnStopForCheck(Mutator& m, void* round) { Timed<HandshakeKind::kStop, &F>(m, round); }
 
 }  // namespace tarn::rt

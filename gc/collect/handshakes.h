@@ -18,6 +18,7 @@
 #include <cstdint>
 
 #include "gc/collect/roots.h"
+#include "gc/observe/handshake_recorder.h"
 #include "gc/types/layout_table.h"
 #include "runtime/heap/heap.h"
 #include "runtime/thread/mutator.h"
@@ -26,12 +27,13 @@ namespace tarn::rt {
 
 // One round: its inputs, and what the threads report. Lives on the driver's stack.
 struct Round {
-  Round(Heap& heap_in, const LayoutTable& layouts_in, Roots& roots_in)
-      : heap(heap_in), layouts(layouts_in), roots(roots_in) {}
+  Round(Heap& heap_in, const LayoutTable& layouts_in, Roots& roots_in, HandshakeRecorder& times_in)
+      : heap(heap_in), layouts(layouts_in), roots(roots_in), times(times_in) {}
 
   Heap& heap;
   const LayoutTable& layouts;
   Roots& roots;
+  HandshakeRecorder& times;
   // relaxed: summed up after the round, which orders them.
   std::atomic<uint64_t> stack_bytes{0};
   std::atomic<uint64_t> run_bytes{0};

@@ -10,10 +10,6 @@ using internal::kPageBytes;
 using internal::kPageShift;
 using internal::kPagesPerArena;
 
-namespace {
-constexpr size_t kMaxCachedRequest = 16;  // larger requests would fragment the 64-page caches
-}  // namespace
-
 PageHeap::~PageHeap() {
   const uint64_t ready =
       HeapStats::Get(stats_.mapped_pages) - HeapStats::Get(stats_.released_pages);
@@ -52,7 +48,7 @@ PageAlloc::Result PageHeap::AllocPagesLocked(size_t npages) {
 }
 
 PageAlloc::Result PageHeap::AllocPages(size_t npages, PageCache* cache) {
-  if (cache == nullptr || npages >= kMaxCachedRequest) {
+  if (cache == nullptr || npages >= PageCache::kMaxRequest) {
     LockHolder hold(lock_);
     return AllocPagesLocked(npages);
   }

@@ -54,6 +54,7 @@ inline void Start() {
 inline void Collect() { GC_gcollect(); }
 inline uint64_t Collections() { return GC_get_gc_no(); }
 inline std::vector<uint64_t> Pauses() { return {}; }
+inline void PrintHandshakes() {}
 
 }  // namespace peer
 

@@ -38,6 +38,7 @@ inline void Start() {}
 inline void Collect() {}
 inline uint64_t Collections() { return 0; }
 inline std::vector<uint64_t> Pauses() { return {}; }
+inline void PrintHandshakes() {}
 
 }  // namespace peer
 

@@ -5,8 +5,10 @@
 
 #include <tarn/tarn.h>
 
+#include <cinttypes>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <utility>
 #include <vector>
 
@@ -33,6 +35,22 @@ struct ThreadScope {};
 inline void Start() {}
 inline void Collect() { tarn::Collect(); }
 inline uint64_t Collections() { return tarn::ReadMemStats().num_gc; }
+
+// How long each kind of handshake kept threads, and how long its rounds were, since the start.
+inline void PrintHandshakes() {
+  for (size_t i = 0; i < tarn::kNumHandshakeKinds; ++i) {
+    const auto kind = static_cast<tarn::HandshakeKind>(i);
+    const tarn::HandshakeTimes t = tarn::ReadHandshakeTimes(kind);
+    if (t.round.count == 0) continue;
+    const auto us = [](uint64_t ns) { return static_cast<double>(ns) / 1e3; };
+    std::printf("~ handshake %-11s kept %7" PRIu64
+                ": p50 %.1f, p99 %.1f, max %.1f us; rounds %6" PRIu64
+                ": p50 %.1f, p99 %.1f, max %.1f us\n",
+                tarn::HandshakeName(kind), t.kept.count, us(t.kept.QuantileNs(0.5)),
+                us(t.kept.QuantileNs(0.99)), us(t.kept.max_ns), t.round.count,
+                us(t.round.QuantileNs(0.5)), us(t.round.QuantileNs(0.99)), us(t.round.max_ns));
+  }
+}
 
 // Of each of the last collections (at most 256): how long a thread was kept from running at most.
 inline std::vector<uint64_t> Pauses() {

@@ -11,6 +11,7 @@
 #include "tarn/keep_alive.h"
 #include "tarn/make_gc.h"
 #include "tarn/options.h"
+#include "tarn/pauses.h"
 #include "tarn/root.h"
 #include "tarn/thread.h"
 

@@ -108,7 +108,9 @@ class BlockedScope {
   rt::Mutator* mutator_;
 };
 
-// Runs f() in a blocked scope of its own frame; f does not touch the heap.
+// Runs f() in a blocked scope of its own frame; f does not touch the heap, but for the bytes of
+// pointer-free objects that the caller keeps alive: a system call may read or fill such a buffer.
+// errno stays as f left it.
 // Errors, thread-safety, blocking: as BlockedScope. An exception that leaves `f` ends the scope and
 // goes on.
 template <class F>
