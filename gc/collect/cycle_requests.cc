@@ -182,13 +182,20 @@ void Collector::CollectNow() {
 }
 
 int Collector::SetGcPercent(int percent) {
-  RuntimeScope scope;
-  LockHolder hold(lock_);
-  const int old = pacer_.SetGcPercent(percent);
-  pacer_.Commit(!AnyUnswept(heap_), HeapStats::Get(heap_.stats().live));
-  PublishTriggerLocked();
-  if (phase_.Get() == Phase::kOff) sweep_debt_.Set(HeapStats::Get(heap_.stats().trigger));
-  if (phase_.Get() == Phase::kMark) assists_.SetRatio(pacer_.Revise(Progress(), MemoryReading{}));
+  int old;
+  uint32_t running;
+  {
+    RuntimeScope scope;
+    LockHolder hold(lock_);
+    old = pacer_.SetGcPercent(percent);
+    pacer_.Commit(!AnyUnswept(heap_), HeapStats::Get(heap_.stats().live));
+    PublishTriggerLocked();
+    if (phase_.Get() == Phase::kOff) sweep_debt_.Set(HeapStats::Get(heap_.stats().trigger));
+    if (phase_.Get() == Phase::kMark) assists_.SetRatio(pacer_.Revise(Progress(), MemoryReading{}));
+    running = started_.load(std::memory_order_relaxed);
+  }
+  // Who switches collection off wants no more of it, as with Go's SetGCPercent.
+  if (percent < 0) WaitFor(running);
   return old;
 }
 
