@@ -87,8 +87,11 @@ int RunRepl() {
   for (;;) {
     if (interactive) PrintToStandardOutput(incomplete ? "... " : "> ");
     bool more = false;
-    Reported([&] { more = ReadLine(&line); });
-    if (more) pending.text += line + "\n";
+    const bool read = Reported([&] {
+      more = ReadLine(&line);
+      if (more) pending.text += line + "\n";
+    });
+    if (!read) return 1;
     Step step = Step::kDone;
     while (step == Step::kDone && !pending.text.empty()) {
       step = EvaluateOne(&pending, !more, &exit_code);
