@@ -52,6 +52,25 @@
   (define (last-pair l) (list 'own-last-pair l)))
 (check (in-begin '(1)) => '(own-last-pair (1)))
 
+; A form on its own, as a read-eval-print loop meets it.
+(define (evaluated form)
+  (let ((env (environment '(scheme base))))
+    (eval form env)
+    (eval '(uses '(1)) env)))
+(check (evaluated '(begin (define (uses l) (filter l)) (define (filter l) (list 'own-filter l))))
+       => '(own-filter (1)))
+(check (evaluated '(cond-expand (else (define (uses l) (fold l)) (define (fold l) (list 'own-fold l)))))
+       => '(own-fold (1)))
+; The clause that is chosen was not known when the file was read.
+(define-library (test now-known) (export) (import (scheme base)))
+(cond-expand
+  ((library (test now-known))
+   (define (known l) (list-index l))
+   (define (list-index l) (list 'own-list-index l)))
+  (else (define (list-copy l) 'wrong)))
+(check (known '(1)) => '(own-list-index (1)))
+(check (list-copy '(1)) => '(1))
+
 ; What a body defines is its own.
 (define (uses-find) (find odd? '(1)))
 (let () (define (find . args) 'inner) #f)
