@@ -73,6 +73,14 @@ size_t ChunkBits::CountRange(size_t page, size_t n) const {
   return count;
 }
 
+size_t ChunkBits::CountBoth(const ChunkBits& other, size_t page, size_t n) const {
+  size_t count = 0;
+  ForEachWord(page, n, [&](size_t i, uint64_t mask) {
+    count += static_cast<size_t>(std::popcount(words_[i] & other.words_[i] & mask));
+  });
+  return count;
+}
+
 PageBits::Found PageBits::Find(size_t n, size_t from) const {
   Found found;
   size_t run = 0;  // free pages that end the words seen so far
@@ -135,10 +143,22 @@ PageSummary PageBits::Summarize() const {
   return {start, max, run};
 }
 
-PageBits::Range PageBits::FindScavengeCandidate(size_t from, size_t min, size_t max,
-                                                size_t huge) const {
+unsigned PageBits::SparedWords(size_t huge, size_t spare) const {
+  unsigned words = 0;
+  if (spare == 0 || huge < 64) return words;
+  for (size_t page = 0; page < kChunkPages; page += huge) {
+    if (used.CountRange(page, huge) < spare) continue;
+    words |= ((1u << (huge / 64)) - 1) << (page / 64);
+  }
+  return words;
+}
+
+PageBits::Range PageBits::FindScavengeCandidate(size_t from, size_t min, size_t max, size_t huge,
+                                                size_t spare) const {
   TARN_CHECK(std::has_single_bit(min) && min <= 64);
+  const unsigned spared = SparedWords(huge, spare);
   const auto blocked = [&](size_t i) {
+    if ((spared >> i & 1) != 0) return kFullWord;
     return FillAligned(used.Word(i) | scavenged.Word(i), static_cast<unsigned>(min));
   };
   size_t words = from / 64 + 1;  // still to be searched

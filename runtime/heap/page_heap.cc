@@ -50,7 +50,9 @@ PageAlloc::Result PageHeap::AllocPagesLocked(size_t npages) {
 PageAlloc::Result PageHeap::AllocPages(size_t npages, PageCache* cache) {
   if (cache == nullptr || npages >= PageCache::kMaxRequest) {
     LockHolder hold(lock_);
-    return AllocPagesLocked(npages);
+    const PageAlloc::Result r = AllocPagesLocked(npages);
+    PublishLazilyFreeLocked();
+    return r;
   }
   if (!cache->Empty()) {
     const PageAlloc::Result r = cache->Alloc(npages);
@@ -60,12 +62,15 @@ PageAlloc::Result PageHeap::AllocPages(size_t npages, PageCache* cache) {
   if (cache->Empty()) {
     *cache = pages_.AllocToCache();
     if (cache->Empty() && GrowLocked(1)) *cache = pages_.AllocToCache();
+    PublishLazilyFreeLocked();
     if (!cache->Empty()) {
       const PageAlloc::Result r = cache->Alloc(npages);
       if (r.page != PageAlloc::kNone) return r;
     }
   }
-  return AllocPagesLocked(npages);
+  const PageAlloc::Result r = AllocPagesLocked(npages);
+  PublishLazilyFreeLocked();
+  return r;
 }
 
 Span* PageHeap::AllocSpan(const SpanClassInfo& info, uint16_t span_class, size_t npages,
@@ -106,6 +111,7 @@ void PageHeap::GiveUpPages(PageAlloc::Result r, size_t npages) {
   }
   LockHolder hold(lock_);
   pages_.Free(r.page, npages, /*scavenged=*/true);
+  PublishLazilyFreeLocked();
 }
 
 void PageHeap::Publish(Span* span, bool noscan) {
@@ -138,6 +144,85 @@ void PageHeap::FlushCache(PageCache& cache) {
   if (cache.Empty()) return;
   LockHolder hold(lock_);
   pages_.FlushCache(cache);
+  PublishLazilyFreeLocked();
+}
+
+void PageHeap::TryFlushCache(PageCache& cache) {
+  if (cache.Empty() || !lock_.TryAcquire()) return;
+  pages_.FlushCache(cache);
+  PublishLazilyFreeLocked();
+  lock_.Release();
+}
+
+// --- Giving memory back ---
+
+PageAlloc::StopFn PageHeap::NeverStop() {
+  static constexpr auto kNever = [] { return false; };
+  return kNever;
+}
+
+// keeps I2
+void PageHeap::PublishLazilyFreeLocked() {
+  const uint64_t pages = pages_.LazilyFreePages();
+  if (HeapStats::Get(stats_.lazily_free_pages) == pages) return;
+  stats_.lazily_free_pages.store(pages, std::memory_order_relaxed);  // relaxed: a number
+}
+
+// The pages are marked in use meanwhile, so nobody else touches them.
+Release PageHeap::ReleasePages(size_t page, size_t npages, bool idle_chunk) {
+  const size_t bytes = npages * kPageBytes;
+  const Release how = os_->Unused(reinterpret_cast<void*>(cage_.AddressOf(page)), bytes, bytes);
+  if (idle_chunk) cage_.DiscardTables(RoundDown(page, kChunkPages), kChunkPages);
+  return how;
+}
+
+uint64_t PageHeap::Scavenge(uint64_t bytes, ScavengeMode mode, PageAlloc::StopFn stop) {
+  const uint64_t npages = bytes / kPageBytes + (bytes % kPageBytes != 0 ? 1 : 0);
+  LockHolder hold(lock_);
+  // The analysis does not follow a lock into a lambda.
+  const auto release = [this](size_t page, size_t n, bool idle) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    PublishLazilyFreeLocked();
+    lock_.Release();
+    const Release how = ReleasePages(page, n, idle);
+    lock_.Acquire();
+    HeapStats::Add(stats_.released_pages, n);  // keeps I2
+    HeapStats::Add(stats_.scavenged_pages, n);
+    return how;
+  };
+  const size_t released = pages_.Scavenge(npages, mode, release, stop);
+  PublishLazilyFreeLocked();
+  return released * kPageBytes;
+}
+
+void PageHeap::NextScavengeGeneration() {
+  LockHolder hold(lock_);
+  pages_.scavenge_index().NextGeneration();
+}
+
+uint64_t PageHeap::RetainedBytes() const {
+  // Released first: it never exceeds what is mapped later.
+  const uint64_t released = HeapStats::Get(stats_.released_pages);
+  const uint64_t mapped = HeapStats::Get(stats_.mapped_pages);
+  return mapped > released ? (mapped - released) * kPageBytes : 0;
+}
+
+uint64_t PageHeap::CollapseNext(size_t* next_chunk) {
+  size_t chunk;
+  {
+    LockHolder hold(lock_);
+    chunk = pages_.TakeDenseChunk(next_chunk);
+  }
+  if (chunk == ScavengeIndex::kNoChunk) return 0;
+  // Pages of it may be freed, and even released, meanwhile: then some released memory is backed
+  // again, with zeros, until the chunk is released as a whole or used.
+  void* p = reinterpret_cast<void*>(cage_.AddressOf(chunk * kChunkPages));
+  os_->CollapseHugePage(p, internal::kChunkBytes);
+  return internal::kChunkBytes;
+}
+
+size_t PageHeap::EndChunk() {
+  LockHolder hold(lock_);
+  return grown_pages_ / kChunkPages;
 }
 
 void PageHeap::Verify() {
@@ -158,8 +243,11 @@ void PageHeap::Verify() {
   }
   TARN_CHECK(in_use == HeapStats::Get(stats_.in_use_pages));
   TARN_CHECK(grown_pages_ == HeapStats::Get(stats_.mapped_pages));
-  TARN_CHECK(pages_.FreePages() == grown_pages_ - in_use);                           // L1
-  TARN_CHECK(pages_.ScavengedFreePages() == HeapStats::Get(stats_.released_pages));  // L1
+  // The scavenger is no mutator and may be in the middle of a release.
+  TARN_CHECK(pages_.FreePages() + pages_.HeldPages() == grown_pages_ - in_use);  // L1
+  TARN_CHECK(pages_.ScavengedFreePages() + pages_.HeldScavengedPages() ==
+             HeapStats::Get(stats_.released_pages));                                 // L1
+  TARN_CHECK(pages_.LazilyFreePages() == HeapStats::Get(stats_.lazily_free_pages));  // I2
 }
 
 }  // namespace tarn::rt
