@@ -180,6 +180,7 @@ int Collector::SetGcPercent(int percent) {
   PublishTriggerLocked();
   if (phase_.Get() == Phase::kOff) sweep_debt_.Set(HeapStats::Get(heap_.stats().trigger));
   if (phase_.Get() == Phase::kMark) assists_.SetRatio(pacer_.Revise(Progress(), MemoryReading{}));
+  scavenger_.Wake();
   return old;
 }
 
@@ -200,9 +201,13 @@ void Collector::PrepareFork() {
   RunBlocked([&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { cycle_lock_.Acquire(); });
 }
 
-void Collector::LockForFork() { lock_.Acquire(); }
+void Collector::LockForFork() {
+  lock_.Acquire();
+  scavenger_.LockForFork();
+}
 
 void Collector::ParentAfterFork() {
+  scavenger_.ParentAfterFork();
   lock_.Release();
   cycle_lock_.Release();
 }
@@ -210,6 +215,7 @@ void Collector::ParentAfterFork() {
 void Collector::ChildAfterFork() {
   driver_.store(kNoDriver, std::memory_order_relaxed);  // relaxed: the child has one thread
   workers_.ForgetThreads();
+  scavenger_.ChildAfterFork();
   queue_.ForgetWaiters();
   // The CPU clock of a process starts anew.
   process_cpu_ = ProcessCpuNanos();
