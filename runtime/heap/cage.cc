@@ -142,7 +142,6 @@ void Cage::DiscardTables(size_t first_page, size_t npages) {
   const TableShape len = ShapeFor(npages * kPageBytes);
   const size_t unit = os_->PhysicalPageBytes();
   const auto discard = [&](void* table, size_t offset, size_t bytes) {
-    // With OS pages above 4 KiB a chunk's entries share one with those of other chunks.
     if (IsAligned(offset | bytes, unit)) os_->Discard(static_cast<char*>(table) + offset, bytes);
   };
   discard(entries_, at.entry_bytes, len.entry_bytes);

@@ -40,7 +40,7 @@ class Cage {
   [[nodiscard]] bool Grow(size_t arenas);
 
   // Drops the side tables of pages that are in no span and of which nothing is backed: they are zero
-  // again, or what they were. `first_page` and `npages` are multiples of a chunk.
+  // again, or what they were. Tables of which the range is not whole pages of the system stay.
   void DiscardTables(size_t first_page, size_t npages);
   // Advice for the whole reservation, so that it splits no mapping. After Init, before Grow.
   void AdviseHugePages(bool wanted);

@@ -43,10 +43,15 @@ class PageAlloc {
   // 48 bits of address space.
   static constexpr size_t kMaxChunks = size_t{1} << 26;
 
-  // Gives free pages [page, page + npages) back to the system. `idle_chunk`: afterwards no page of
-  // their chunk is in use or backed; until the return nobody takes one of them, so that tables about
-  // them can be dropped as well. Called with the heap lock held; may drop and retake it.
-  using ReleaseFn = absl::FunctionRef<Release(size_t page, size_t npages, bool idle_chunk)>;
+  struct PageRange {
+    size_t page = 0;
+    size_t npages = 0;
+  };
+  // Gives free pages back to the system. `idle`: whole groups of 64 pages around them, or their whole
+  // chunk, of which afterwards no page is in use or backed; until the return nobody takes one of them,
+  // so that tables about them can be dropped as well. May be empty. Called with the heap lock held;
+  // may drop and retake it.
+  using ReleaseFn = absl::FunctionRef<Release(PageRange pages, PageRange idle)>;
   // True to end a scavenge request early. Called with the heap lock held.
   using StopFn = absl::FunctionRef<bool()>;
 

@@ -1,4 +1,6 @@
 // The part of PageAlloc that gives free pages back to the system.
+#include <algorithm>
+
 #include "runtime/base/check.h"
 #include "runtime/heap/page_alloc.h"
 
@@ -73,12 +75,16 @@ size_t PageAlloc::ScavengeChunk(ScavengeIndex::Position at, size_t npages, Scave
     }
     return 0;
   }
-  const size_t backed = kChunkPages - bits.scavenged.Count();
-  const bool idle_chunk = backed == range.npages && bits.used.Count() == 0;
-  const PageBits::Range held = idle_chunk ? PageBits::Range{0, kChunkPages} : range;
+  const PageBits::Range idle = bits.IdleAround(range);
+  PageBits::Range held = range;
+  if (idle.npages != 0) {
+    held.page = std::min(range.page, idle.page);
+    held.npages = std::max(range.page + range.npages, idle.page + idle.npages) - held.page;
+  }
   index_.SetCollapsed(at.chunk, false);
   const size_t scavenged = HoldPages(at.chunk, held);
-  const Release how = release(at.chunk * kChunkPages + range.page, range.npages, idle_chunk);
+  const size_t base = at.chunk * kChunkPages;
+  const Release how = release({base + range.page, range.npages}, {base + idle.page, idle.npages});
   held_scavenged_pages_ -= scavenged;
   PutBackHeld(at.chunk, held, range, how);
   return range.npages;

@@ -143,6 +143,21 @@ PageSummary PageBits::Summarize() const {
   return {start, max, run};
 }
 
+PageBits::Range PageBits::IdleAround(Range range) const {
+  ChunkBits gone = scavenged;
+  gone.SetRange(range.page, range.npages);
+  const auto is_idle = [&](size_t i) { return used.Word(i) == 0 && gone.Word(i) == kFullWord; };
+  size_t first = range.page / 64;
+  size_t end = (range.page + range.npages - 1) / 64 + 1;
+  if (!is_idle(first)) ++first;
+  if (first < end && !is_idle(end - 1)) --end;
+  if (first >= end) return {};
+  size_t idle = 0;
+  while (idle < kChunkWords && is_idle(idle)) ++idle;
+  if (idle == kChunkWords) return {0, kChunkPages};
+  return {first * 64, (end - first) * 64};
+}
+
 unsigned PageBits::SparedWords(size_t huge, size_t spare) const {
   unsigned words = 0;
   if (spare == 0 || huge < 64) return words;

@@ -69,6 +69,10 @@ struct PageBits {
   Range FindScavengeCandidate(size_t from, size_t min, size_t max, size_t huge,
                               size_t spare = 0) const;
 
+  // Whole words of pages around [range], which is about to be scavenged, of which no page will be in
+  // use or backed then: the whole chunk if that is so for all of it. May be empty.
+  Range IdleAround(Range range) const;
+
   ChunkBits used;
   ChunkBits scavenged;
   // How a page was released last: the system may still hold it in memory (Release::kLazily). Counts

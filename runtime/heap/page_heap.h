@@ -82,7 +82,7 @@ class PageHeap {
   // Pages that the system refused to back go back to the page allocator.
   void GiveUpPages(PageAlloc::Result r, size_t npages);
   void ClearBits(Span* span);
-  Release ReleasePages(size_t page, size_t npages, bool idle_chunk);
+  Release ReleasePages(PageAlloc::PageRange pages, PageAlloc::PageRange idle);
   void PublishLazilyFreeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
 
   OsMemory* os_ = nullptr;

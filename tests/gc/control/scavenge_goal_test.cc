@@ -22,7 +22,7 @@ TEST(ScavengeGoalTest, TheHeapRetainsItsPeakScaledByTheGoalPlusTenPercent) {
       {"goal unchanged", {100 * kMiB, 50 * kMiB, 50 * kMiB}, 200 * kMiB, 110 * kMiB},
       {"goal halved", {100 * kMiB, 25 * kMiB, 50 * kMiB}, 200 * kMiB, 55 * kMiB},
       {"goal doubled", {100 * kMiB, 100 * kMiB, 50 * kMiB}, 300 * kMiB, 220 * kMiB},
-      {"a spike is over", {1024 * kMiB, 4 * kMiB, 2048 * kMiB}, 1100 * kMiB, 2306048},
+      {"a spike is over", {1024 * kMiB, 4 * kMiB, 2048 * kMiB}, 1100 * kMiB, 2310144},
       {"met", {100 * kMiB, 50 * kMiB, 50 * kMiB}, 110 * kMiB, kNoScavengeGoal},
       {"below", {100 * kMiB, 50 * kMiB, 50 * kMiB}, 90 * kMiB, kNoScavengeGoal},
       {"less than a page above", {100 * kMiB, 50, 50}, 110 * kMiB + kPage - 1, kNoScavengeGoal},

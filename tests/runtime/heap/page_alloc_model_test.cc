@@ -116,7 +116,7 @@ class PageAllocModelTest : public ::testing::TestWithParam<size_t> {
     model_.Set(page, n, PageState::kUsed);
     runs_.push_back({page, n});
   }
-  void ReleasePages(size_t page, size_t n, bool idle_chunk, ScavengeMode mode);
+  void ReleasePages(PageAlloc::PageRange pages, PageAlloc::PageRange idle, ScavengeMode mode);
 
   struct Run {
     size_t page, npages;
@@ -229,19 +229,24 @@ void PageAllocModelTest::Grow() {
 }
 
 // The callback of a scavenge request: others may allocate and free meanwhile.
-void PageAllocModelTest::ReleasePages(size_t page, size_t n, bool idle_chunk, ScavengeMode mode) {
+void PageAllocModelTest::ReleasePages(PageAlloc::PageRange pages, PageAlloc::PageRange idle,
+                                      ScavengeMode mode) {
+  const size_t page = pages.page;
+  const size_t n = pages.npages;
   ASSERT_EQ(model_.Count(page, n, PageState::kFree), n);
   ASSERT_EQ(page % GetParam(), 0u);
   ASSERT_EQ(n % GetParam(), 0u);
   if (mode == ScavengeMode::kForced && GetParam() == 1) {
     ASSERT_EQ(page + n - 1, model_.HighestDirty());
   }
-  // Of a chunk that is idle afterwards nobody may take a page meanwhile.
+  // Of what is idle afterwards nobody may take a page meanwhile.
+  const size_t from = idle.npages != 0 ? std::min(page, idle.page) : page;
+  const size_t end = std::max(page + n, idle.npages != 0 ? idle.page + idle.npages : 0);
+  const size_t held = end - from;
+  ASSERT_EQ(idle.page % 64 + idle.npages % 64, 0u);
+  ASSERT_EQ(model_.Count(from, held, PageState::kReleased), held - n);
   const size_t chunk = page / kP * kP;
-  const bool rest_is_released = model_.Count(chunk, kP, PageState::kReleased) == kP - n;
-  ASSERT_EQ(idle_chunk, rest_is_released);
-  const size_t from = idle_chunk ? chunk : page;
-  const size_t held = idle_chunk ? kP : n;
+  ASSERT_EQ(idle.npages == kP, model_.Count(chunk, kP, PageState::kReleased) == kP - n);
   model_.Set(from, held, PageState::kHeld);
   held_ += held;
   Check();
@@ -259,9 +264,9 @@ void PageAllocModelTest::Scavenge() {
   size_t sum = 0;
   const size_t got = alloc_.Scavenge(
       n, mode,
-      [&](size_t page, size_t npages, bool idle_chunk) {
-        sum += npages;
-        ReleasePages(page, npages, idle_chunk, mode);
+      [&](PageAlloc::PageRange pages, PageAlloc::PageRange idle) {
+        sum += pages.npages;
+        ReleasePages(pages, idle, mode);
         return Random(2) == 0 ? Release::kNow : Release::kLazily;
       },
       [&] { return HasFatalFailure(); });

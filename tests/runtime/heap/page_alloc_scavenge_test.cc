@@ -90,8 +90,8 @@ class ScavengeTest : public ::testing::Test {
   size_t Scavenge(size_t npages, ScavengeMode mode = ScavengeMode::kForced) {
     const size_t got = alloc_.Scavenge(
         npages, mode,
-        [&](size_t page, size_t n, bool idle_chunk) {
-          released_.push_back({page, n, idle_chunk});
+        [&](PageAlloc::PageRange r, PageAlloc::PageRange idle) {
+          released_.push_back({r.page, r.npages, idle});
           return how_;
         },
         [] { return false; });
@@ -113,7 +113,7 @@ class ScavengeTest : public ::testing::Test {
 
   struct Run {
     size_t page, npages;
-    bool idle_chunk;
+    PageAlloc::PageRange idle;
   };
   SimMemory os_;
   PageAlloc alloc_;
@@ -176,7 +176,8 @@ TEST_F(ScavengeTest, TheRequestEndsWhenToldToStop) {
   PageAllocPeer::Build(alloc_, {kBase, kBase + 1, kBase + 2}, {}, {});
   int calls = 0;
   const size_t got = alloc_.Scavenge(
-      kAllPages, ScavengeMode::kForced, [](size_t, size_t, bool) { return Release::kNow; },
+      kAllPages, ScavengeMode::kForced,
+      [](PageAlloc::PageRange, PageAlloc::PageRange) { return Release::kNow; },
       [&] { return ++calls == 2; });
   EXPECT_EQ(got, kP);
   alloc_.Verify();
@@ -188,8 +189,9 @@ TEST_F(ScavengeTest, PagesBeingReleasedCannotBeAllocated) {
   size_t page = 0;
   const size_t got = alloc_.Scavenge(
       12, ScavengeMode::kForced,
-      [&](size_t p, size_t n, bool) {
-        page = p;
+      [&](PageAlloc::PageRange r, PageAlloc::PageRange) {
+        page = r.page;
+        const size_t n = r.npages;
         alloc_.Verify();
         EXPECT_EQ(alloc_.FreePages(), kP - n);
         EXPECT_EQ(alloc_.Alloc(kP - n + 1).page, PageAlloc::kNone);
@@ -213,7 +215,7 @@ TEST_F(ScavengeTest, PagesFreedDuringAReleaseAreStillFound) {
   bool first = true;
   const size_t got = alloc_.Scavenge(
       kAllPages, ScavengeMode::kForced,
-      [&](size_t, size_t, bool) {
+      [&](PageAlloc::PageRange, PageAlloc::PageRange) {
         if (first) alloc_.Free(PageOf(kBase, 3), 5);
         first = false;
         return Release::kNow;
@@ -224,18 +226,36 @@ TEST_F(ScavengeTest, PagesFreedDuringAReleaseAreStillFound) {
   alloc_.Verify();
 }
 
-TEST_F(ScavengeTest, OnlyTheLastReleaseOfAnUnusedChunkSaysThatItIsIdle) {
+TEST_F(ScavengeTest, GroupsThatNothingUsesAnyMoreAreNamed) {
   alloc_.SetHugePageBytes(0);
-  PageAllocPeer::Build(alloc_, {kBase, kBase + 1}, {{kBase, 7, 1}}, {});
-  EXPECT_EQ(Scavenge(100), 100u);
-  EXPECT_EQ(Scavenge(kP - 100), kP - 100);
-  EXPECT_EQ(Scavenge(kAllPages), kP - 1);
-  ASSERT_EQ(released_.size(), 4u);
-  const bool idle[] = {false, true, false, false};
-  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(released_[i].idle_chunk, idle[i]) << i;
-  alloc_.Free(PageOf(kBase, 7), 1);
-  EXPECT_EQ(Scavenge(1), 1u);
-  EXPECT_TRUE(released_[4].idle_chunk);
+  PageAllocPeer::Build(alloc_, {kBase, kBase + 1}, {{kBase, 100, 1}}, {{kBase + 1, 0, 40}});
+  struct Step {
+    size_t request, page, npages, idle_page, idle_npages;
+  };
+  const Step steps[] = {
+      {100, kP + kP - 100, 100, kP + kP - 64, 64},  // the second group from the top is not all gone
+      {28, kP + kP - 128, 28, kP + kP - 128, 64},   // now it is
+      {300, kP + 84, 300, kP + 128, 256},           // the groups between
+      {44, kP + 40, 44, kP, kP},                    // the whole chunk
+      {kAllPages, 101, kP - 101, 128, kP - 128},    // above the page in use, then below it
+  };
+  for (const Step& step : steps) {
+    released_.clear();
+    Scavenge(step.request);
+    ASSERT_FALSE(released_.empty());
+    const Run& run = released_[0];
+    EXPECT_EQ(run.page, PageOf(kBase, step.page));
+    EXPECT_EQ(run.npages, step.npages);
+    ASSERT_EQ(run.idle.npages, step.idle_npages);
+    EXPECT_EQ(run.idle.page, PageOf(kBase, step.idle_page));
+  }
+  ASSERT_EQ(released_.size(), 2u);
+  EXPECT_EQ(released_[1].npages, 100u);
+  EXPECT_EQ(released_[1].idle.page, PageOf(kBase, 0));
+  EXPECT_EQ(released_[1].idle.npages, 64u);
+  alloc_.Free(PageOf(kBase, 100), 1);
+  Scavenge(1);
+  EXPECT_EQ(released_[2].idle.npages, kP);
 }
 
 TEST_F(ScavengeTest, NobodyTakesAPageOfAChunkWhoseTablesAreDropped) {
@@ -243,10 +263,11 @@ TEST_F(ScavengeTest, NobodyTakesAPageOfAChunkWhoseTablesAreDropped) {
   PageAllocPeer::Build(alloc_, {kBase}, {}, {{kBase, 0, 500}});
   const size_t got = alloc_.Scavenge(
       kAllPages, ScavengeMode::kForced,
-      [&](size_t page, size_t n, bool idle_chunk) {
-        EXPECT_EQ(page, PageOf(kBase, 500));
-        EXPECT_EQ(n, 12u);
-        EXPECT_TRUE(idle_chunk);
+      [&](PageAlloc::PageRange r, PageAlloc::PageRange idle) {
+        EXPECT_EQ(r.page, PageOf(kBase, 500));
+        EXPECT_EQ(r.npages, 12u);
+        EXPECT_EQ(idle.page, PageOf(kBase, 0));
+        EXPECT_EQ(idle.npages, kP);
         EXPECT_EQ(alloc_.HeldPages(), kP);
         EXPECT_EQ(alloc_.FreePages(), 0u);
         EXPECT_EQ(alloc_.ScavengedFreePages(), 0u);
