@@ -22,7 +22,7 @@ Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& me
     : heap_(heap),
       layouts_(layouts),
       options_(options),
-      roots_(heap, memory),
+      roots_(heap, layouts, memory),
       workers_(heap, layouts, queue_),
       assists_(heap, layouts, queue_, workers_),
       sweep_debt_(heap),
@@ -96,12 +96,13 @@ void Collector::DriverLoop() {
       constexpr int64_t kLookNanos = 1'000'000'000;
       FutexWait(requested_, wanted, kLookNanos);
       LockHolder hold(lock_);
-      if (!PeriodicCycleDue(pacer_.gc_percent(), WallNanos(), totals_.last_end_wall,
+      if (!PeriodicCycleDue(pacer_.gc_percent(), MonotonicNanos(), totals_.last_end,
                             totals_.cycles)) {
         continue;
       }
       kind = CycleKind::kPeriodic;
     }
+    LetForksPass();
     LockHolder cycle(cycle_lock_);
     {
       LockHolder hold(lock_);
@@ -125,6 +126,16 @@ void Collector::DriverLoop() {
       PublishTriggerLocked();
     }
     scavenger_.CycleSwept();
+  }
+}
+
+// Cycles may follow one another without a pause, and who waits for a lock is slower to take it than
+// who has just released it.
+void Collector::LetForksPass() {
+  // relaxed: one that is not seen now waits for one cycle.
+  while (const uint32_t n = forks_waiting_.load(std::memory_order_relaxed)) {
+    constexpr int64_t kRecheckNanos = 1'000'000;
+    FutexWait(forks_waiting_, n, kRecheckNanos);
   }
 }
 
@@ -190,9 +201,7 @@ MarkTeam Collector::TeamFor(const WorkerPlan& plan) const {
   } else {
     team.driver_share = std::min(1.0, plan.fractional_share * options_.procs);
   }
-  const bool has_idle = options_.idle_workers && CanLeaveIdlePriority();
-  if (has_idle) team.idle = plan.max_idle;
-  if (team.idle == 0 && plan.dedicated == 0 && !has_idle) team.driver_share = 1;
+  if (options_.idle_workers && CanLeaveIdlePriority()) team.idle = plan.max_idle;
   return team;
 }
 
@@ -258,6 +267,7 @@ void Collector::StartMarking(CycleRecord& record, CycleKind kind) {
   stack_work_.store(record.stacks, std::memory_order_relaxed);
   // Tracing starts when all threads allocate black: an object with a Trace method that is found from
   // now on is either finished or was scanned and marked by its thread's H2.
+  workers_.Prepare(team);
   workers_.Begin(team);
   assists_.Begin(static_cast<uint32_t>(record.number), ratio);
   ScanGlobals(record);
@@ -277,7 +287,7 @@ WorkerPlan Collector::StartPacerLocked(CycleRecord& record, CycleKind kind) {
 
 void Collector::ScanGlobals(CycleRecord& record) {
   MarkSink sink(queue_);
-  record.globals = roots_.ScanCells(sink);
+  record.globals = roots_.ScanCells(sink) + roots_.ScanRanges(sink);
   globals_work_.store(record.globals, std::memory_order_relaxed);
 }
 
@@ -352,6 +362,7 @@ void Collector::Report(CycleRecord& record, int64_t start) {
     const size_t slot = totals_.cycles % 256;
     ++totals_.cycles;
     if (record.forced) ++totals_.forced;
+    totals_.last_end = end;
     totals_.last_end_wall = WallNanos();
     totals_.pause_total += pause;
     totals_.pauses[slot] = pause;

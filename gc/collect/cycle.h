@@ -62,6 +62,7 @@ struct CollectorOptions {
 struct CycleTotals {
   uint64_t cycles = 0;
   uint64_t forced = 0;
+  int64_t last_end = 0;       // by the monotonic clock: unlike the next, nobody sets it
   int64_t last_end_wall = 0;  // nanoseconds since 1970
   uint64_t pause_total = 0;
   uint64_t pauses[256] = {};      // ring, newest at (cycles + 255) % 256
@@ -116,7 +117,7 @@ class Collector {
   bool EnsureDriver() ABSL_LOCKS_EXCLUDED(lock_);
   bool RequestIfDue(uint64_t bytes, uint32_t& cycle);
   void Request(uint32_t cycle) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
-  void WaitFor(uint32_t cycle);
+  bool WaitFor(uint32_t cycle);
   static int64_t NapNanos(uint64_t bytes);
   bool IsPastGoal(uint64_t bytes) const;
   bool IsCycleWanted() const;
@@ -126,6 +127,7 @@ class Collector {
   static void DriverMain(void* self);
   void DriverLoop();
   bool NextCycle(uint32_t wanted);
+  void LetForksPass();
   void SweepAsDriver();
   bool SweepOneAsDriver(uint16_t span_class);
   void RunCycle(CycleKind kind);
@@ -169,6 +171,7 @@ class Collector {
   int64_t limiter_wall_ ABSL_GUARDED_BY(lock_) = 0;
   CycleTotals totals_ ABSL_GUARDED_BY(lock_);
   Lock cycle_lock_;  // held by the driver during a cycle, by fork() around it
+  std::atomic<uint32_t> forks_waiting_{0};  // futex: the driver lets them go first
 
   std::atomic<uint32_t> driver_held_{0};      // futex: the driver sleeps on it between two spans
   std::atomic<uint32_t> driver_sweeping_{0};  // futex: HoldDriver sleeps on it

@@ -33,18 +33,21 @@ bool Collector::EnsureDriver() {
   return ok;
 }
 
-void Collector::WaitFor(uint32_t cycle) {
-  constexpr int64_t kRecheckNanos = 100'000'000;  // in case the driver could not be started
+// False if there is no driver: another thread was starting it, and failed.
+bool Collector::WaitFor(uint32_t cycle) {
+  constexpr int64_t kRecheckNanos = 100'000'000;
+  bool is_done = false;
   RunBlocked([&] {
     for (;;) {
       // acquire: pairs with the release in Report; the cycle's effects are visible.
       const uint32_t done = completed_.load(std::memory_order_acquire);
-      if (static_cast<int32_t>(done - cycle) >= 0) return;
+      is_done = static_cast<int32_t>(done - cycle) >= 0;
       // relaxed: rechecked.
-      if (driver_.load(std::memory_order_relaxed) == kNoDriver) return;
+      if (is_done || driver_.load(std::memory_order_relaxed) == kNoDriver) return;
       FutexWait(completed_, done, kRecheckNanos);
     }
   });
+  return is_done;
 }
 
 // The program is at its goal before marking is over: lets the collector catch up. The time follows
@@ -156,11 +159,11 @@ void Collector::CollectNow() {
     forced_ = true;
     Request(target);
   }
-  if (!EnsureDriver()) {
+  do {
+    if (EnsureDriver()) continue;
     RawLine().Str("tarn: cannot start the collector's thread; no collection").WriteTo();
     return;
-  }
-  WaitFor(target);
+  } while (!WaitFor(target));
   RuntimeScope scope;
   SweepAll(heap_);
   // The driver may be at the last span. seq_cst: pairs with SweepOneAsDriver.
@@ -198,7 +201,11 @@ double Collector::GcCpuFraction() {
 }
 
 void Collector::PrepareFork() {
+  // relaxed: the driver asks again before each cycle.
+  forks_waiting_.fetch_add(1, std::memory_order_relaxed);
   RunBlocked([&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { cycle_lock_.Acquire(); });
+  forks_waiting_.fetch_sub(1, std::memory_order_relaxed);
+  FutexWake(forks_waiting_, 1);
 }
 
 void Collector::LockForFork() {
@@ -213,7 +220,9 @@ void Collector::ParentAfterFork() {
 }
 
 void Collector::ChildAfterFork() {
-  driver_.store(kNoDriver, std::memory_order_relaxed);  // relaxed: the child has one thread
+  // relaxed (both): the child has one thread.
+  driver_.store(kNoDriver, std::memory_order_relaxed);
+  forks_waiting_.store(0, std::memory_order_relaxed);
   workers_.ForgetThreads();
   scavenger_.ChildAfterFork();
   queue_.ForgetWaiters();
