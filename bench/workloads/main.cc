@@ -22,7 +22,7 @@ const std::vector<const Workload*>& Workloads() {
       &bench::kBinaryTrees, &bench::kGcBench,   &bench::kGcBenchXl, &bench::kMark,
       &bench::kChurn,       &bench::kAlloc,     &bench::kPauses,    &bench::kPacing,
       &bench::kMessages,    &bench::kStringMap, &bench::kWideArray, &bench::kLongList,
-      &bench::kServer,
+      &bench::kServer,      &bench::kSpike,
   };
   return all;
 }

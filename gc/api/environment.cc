@@ -43,6 +43,21 @@ void ParseProcs(std::string_view value, Settings& s, std::vector<std::string>& c
   s.procs = static_cast<int>(*v);
 }
 
+std::string ParseHugePages(std::string_view value, Settings& s) {
+  if (value == "default") {
+    s.huge_pages = HugePagePolicy::kDefault;
+  } else if (value == "always") {
+    s.huge_pages = HugePagePolicy::kAlways;
+  } else if (value == "never") {
+    s.huge_pages = HugePagePolicy::kNever;
+  } else if (value == "collapse") {
+    s.huge_pages = HugePagePolicy::kCollapse;
+  } else {
+    return "the value must be default, always, never or collapse";
+  }
+  return "";
+}
+
 // One "key=value" of GODEBUG. Returns what is wrong with it, or an empty string.
 std::string ParseKey(std::string_view key, std::string_view value, Settings& s) {
   const auto flag = [&](bool& target, bool when_one) -> std::string {
@@ -57,6 +72,8 @@ std::string ParseKey(std::string_view key, std::string_view value, Settings& s) 
     return "";
   }
   if (key == "gcpacertrace") return flag(s.pacer_trace, true);
+  if (key == "scavtrace") return flag(s.scav_trace, true);
+  if (key == "thp") return ParseHugePages(value, s);
   if (key == "clobberfree") return flag(s.clobber_free, true);
   if (key == "verify") return flag(s.verify, true);
   if (key == "madvdontneed") return flag(s.use_madv_free, false);

@@ -13,13 +13,23 @@
 
 namespace tarn::rt {
 
+// GODEBUG=thp.
+enum class HugePagePolicy {
+  kDefault,   // what the system does by itself
+  kAlways,    // asked for; made in the background where a page fault might have to wait for one
+  kNever,     // refused
+  kCollapse,  // made in the background of what is densely used
+};
+
 struct Settings {
   int gc_percent = 100;
   bool gc_trace = false;
   bool pacer_trace = false;
   bool clobber_free = false;
   bool verify = false;
+  bool scav_trace = false;
   bool use_madv_free = false;
+  HugePagePolicy huge_pages = HugePagePolicy::kDefault;
   bool check_mark = false;
   bool idle_workers = true;
   int stop_the_world = 0;

@@ -15,11 +15,18 @@ using rt::Instance;
 
 absl::Status Init(const Options& options) { return Instance::Start(options); }
 
-// Both attach the thread: handshakes do not wait for one that is not, and it sweeps.
+// All attach the thread: handshakes do not wait for one that is not, and it sweeps.
 void Collect() {
   rt::Collector& collector = Instance::Get().collector();
   rt::EnsureAttached();
   collector.CollectNow();
+}
+
+void FreeOsMemory() {
+  rt::Collector& collector = Instance::Get().collector();
+  rt::EnsureAttached();
+  collector.CollectNow();
+  collector.scavenger().ReleaseAll();
 }
 
 int SetGcPercent(int percent) {
@@ -75,6 +82,7 @@ void FillFromLedger(Instance& instance, MemStats& s) {
   s.heap_inuse = HeapStats::Get(st.in_use_pages) * kPageBytes;
   s.heap_idle = s.heap_sys - s.heap_inuse;
   s.heap_released = HeapStats::Get(st.released_pages) * kPageBytes;
+  s.heap_lazily_free = HeapStats::Get(st.lazily_free_pages) * kPageBytes;
   s.mspan_sys = heap.cage().committed_pages() * sizeof(rt::Span);
   s.gc_sys = heap.cage().table_bytes() - s.mspan_sys +
              instance.collector().queue().allocated_bytes() +

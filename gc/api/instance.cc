@@ -112,6 +112,24 @@ uint16_t Instance::SpanClassFor(size_t size_class, uint16_t layout) {
   return c;
 }
 
+// Returns whether the scavenger shall make huge pages. A page fault in advised memory may wait for
+// compaction, depending on the system: then the advice is not given, and the scavenger does it.
+bool Instance::AdviseHugePages() {
+  switch (settings_.huge_pages) {
+    case HugePagePolicy::kDefault:
+      return false;
+    case HugePagePolicy::kNever:
+      heap_.cage().AdviseHugePages(false);
+      return false;
+    case HugePagePolicy::kAlways:
+      if (!LinuxMemory::HugePageFaultsMayStall()) heap_.cage().AdviseHugePages(true);
+      return true;
+    case HugePagePolicy::kCollapse:
+      return true;
+  }
+  return false;
+}
+
 absl::Status Instance::SetUp(OsMemory& os) {
   const size_t cage = settings_.cage_bytes != 0 ? settings_.cage_bytes : Cage::DefaultBytes();
   if (!heap_.Init(os, cage)) {
@@ -136,6 +154,8 @@ absl::Status Instance::SetUp(OsMemory& os) {
   options.pacer_trace = settings_.pacer_trace;
   options.verify = settings_.verify;
   options.stress = settings_.gc_stress;
+  options.scav_trace = settings_.scav_trace;
+  options.collapse_huge_pages = AdviseHugePages();
   collector_ = new Collector(heap_, layouts_, memory_, options);
   return absl::OkStatus();
 }
@@ -150,6 +170,7 @@ absl::Status Instance::Start(const Options& options) {
       {std::getenv("GOGC"), std::getenv("GODEBUG"), std::getenv("GOMAXPROCS")}, complaints);
   if (absl::Status s = ApplyOptions(options, settings); !s.ok()) return s;
   static LinuxMemory* os = &LinuxMemory::Instance();
+  if (settings.use_madv_free) os->UseMadvFree();
   auto* instance = new Instance(*os, settings);
   if (absl::Status s = instance->SetUp(*os); !s.ok()) {
     delete instance;

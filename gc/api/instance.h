@@ -47,6 +47,7 @@ class Instance {
       : settings_(settings), memory_(os), layouts_(memory_) {}
   static Instance& StartFromEnvironment();
   absl::Status SetUp(OsMemory& os);
+  bool AdviseHugePages();
 
   static std::atomic<Instance*> instance_;
 

@@ -26,6 +26,10 @@ Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& me
       workers_(heap, layouts, queue_),
       assists_(heap, layouts, queue_, workers_),
       sweep_debt_(heap),
+      scavenger_(heap.pages(), {.procs = options.procs,
+                                .trace = options.scav_trace,
+                                .collapse = options.collapse_huge_pages,
+                                .page_bytes = heap.os().PhysicalPageBytes()}),
       init_nanos_(MonotonicNanos()),
       pacer_(options.gc_percent, kNoMemoryLimit),
       limiter_(MonotonicNanos(), options.procs, options.cpu_limit_percent) {
@@ -41,6 +45,8 @@ void Collector::PublishTriggerLocked() {
   TriggerPoint point = pacer_.Trigger(MemoryReading{});
   if (pacer_.gc_percent() < 0) point = {kNoGoal, kNoGoal};  // there is no memory limit yet
   goal_.store(point.goal, std::memory_order_relaxed);
+  scavenger_.SetGoal(point.goal, pacer_.last_goal(), pacer_.memory_limit(),
+                     MemoryReading{}.mapped_ready);
   heap_.stats().trigger.store(options_.stop_the_world != 0 ? point.goal : point.trigger,
                               std::memory_order_relaxed);
 }
@@ -114,9 +120,12 @@ void Collector::DriverLoop() {
     sweep.live = HeapStats::Get(stats.live);
     sweep.pages = HeapStats::Get(stats.swept_pages) - swept;
     if (options_.pacer_trace) RawLine().Str(PacerSweepLine(sweep)).WriteTo();
-    LockHolder hold(lock_);
-    pacer_.Commit(/*sweep_done=*/true, HeapStats::Get(heap_.stats().live));
-    PublishTriggerLocked();
+    {
+      LockHolder hold(lock_);
+      pacer_.Commit(/*sweep_done=*/true, HeapStats::Get(heap_.stats().live));
+      PublishTriggerLocked();
+    }
+    scavenger_.CycleSwept();
   }
 }
 
@@ -316,6 +325,7 @@ void Collector::FinishMarking(CycleRecord& record) {
   record.marked += black;
   HeapStats::Add(stats.live, record.marked - HeapStats::Get(stats.live));
   HeapStats::Add(stats.scan, end.heap_work - HeapStats::Get(stats.scan));
+  scavenger_.CycleMarked();
   heap_.FlipSweepgen();
   // After the flip: a thread that attaches before it allocates in spans of the generation that was
   // marked, and must do so black.

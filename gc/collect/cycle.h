@@ -7,7 +7,8 @@
 //   4 only if some roots or objects are written without barriers: stop the world, scan those and all
 //     stacks again, mark the rest
 //   5 H3: barriers off; flip: marks become allocation bits; set the next goal
-//   6 sweep in the background; allocation sweeps what it needs
+//   6 sweep in the background; allocation sweeps what it needs; then free pages may go back to the
+//     system (scavenger.h)
 // With GODEBUG=gcstoptheworld, 2 to 5 happen under one stop.
 // Not here: the steps themselves (handshakes.h, roots.h, marker.h, workers.h, assist.h, sweeper.h);
 // when and how much (gc/control/pacer.h).
@@ -28,6 +29,7 @@
 #include "gc/collect/mark_state.h"
 #include "gc/collect/phase.h"
 #include "gc/collect/roots.h"
+#include "gc/collect/scavenger.h"
 #include "gc/collect/sweeper.h"
 #include "gc/collect/workers.h"
 #include "gc/control/cpu_limiter.h"
@@ -53,6 +55,8 @@ struct CollectorOptions {
   int stop_the_world = 0;      // 1: mark, 2: mark and sweep under a real stop
   int cpu_limit_percent = 50;  // no assists while the collector uses more of the CPU than this
   uint64_t stress = 0;         // collect at every stress-th slow path; 0: never
+  bool scav_trace = false;     // print a scavtrace line per cycle
+  bool collapse_huge_pages = false;  // make huge pages of dense parts of the heap
 };
 
 // Totals that ReadMemStats reports. Guarded by the collector's lock.
@@ -93,6 +97,7 @@ class Collector {
   uint64_t goal() const { return goal_.load(std::memory_order_relaxed); }
   CycleTotals totals();
   const HandshakeRecorder& handshake_times() const { return handshake_times_; }
+  Scavenger& scavenger() { return scavenger_; }
   double GcCpuFraction();
 
   // The driver is no mutator: a stopped world does not stop its sweeping. Whoever has stopped the
@@ -152,6 +157,7 @@ class Collector {
   MarkWorkers workers_;
   Assists assists_;
   SweepDebt sweep_debt_;
+  Scavenger scavenger_;
   HandshakeRecorder handshake_times_;
   PhaseState phase_;
   MarkState state_;

@@ -192,6 +192,7 @@ int Collector::SetGcPercent(int percent) {
     PublishTriggerLocked();
     if (phase_.Get() == Phase::kOff) sweep_debt_.Set(HeapStats::Get(heap_.stats().trigger));
     if (phase_.Get() == Phase::kMark) assists_.SetRatio(pacer_.Revise(Progress(), MemoryReading{}));
+    scavenger_.Wake();
     running = started_.load(std::memory_order_relaxed);
   }
   // Who switches collection off wants no more of it, as with Go's SetGCPercent.
@@ -220,9 +221,13 @@ void Collector::PrepareFork() {
   FutexWake(forks_waiting_, 1);
 }
 
-void Collector::LockForFork() { lock_.Acquire(); }
+void Collector::LockForFork() {
+  lock_.Acquire();
+  scavenger_.LockForFork();
+}
 
 void Collector::ParentAfterFork() {
+  scavenger_.ParentAfterFork();
   lock_.Release();
   cycle_lock_.Release();
 }
@@ -232,6 +237,7 @@ void Collector::ChildAfterFork() {
   driver_.store(kNoDriver, std::memory_order_relaxed);
   forks_waiting_.store(0, std::memory_order_relaxed);
   workers_.ForgetThreads();
+  scavenger_.ChildAfterFork();
   queue_.ForgetWaiters();
   // The CPU clock of a process starts anew.
   process_cpu_ = ProcessCpuNanos();

@@ -40,6 +40,8 @@ void H0(Mutator& m, Round&) {
   m.cache->SweepOwned();
   m.cache->SetBlack(0);
   m.cache->FlushLive();
+  // Pages that a thread keeps cannot go back to the system: once per cycle it starts anew.
+  m.cache->TryFlushPages();
 }
 
 void H1(Mutator& m, Round& round) {

@@ -10,6 +10,7 @@
 namespace tarn::rt {
 
 using internal::kArenaBytes;
+using internal::kPageBytes;
 using internal::kPagesPerArena;
 
 namespace {
@@ -73,7 +74,14 @@ bool Cage::ReserveTables(size_t bytes) {
   spans_ = static_cast<Span*>(os_->Reserve(shape.span_bytes, align));
   for (auto& b : bits_)
     b = static_cast<std::atomic<uint64_t>*>(os_->Reserve(shape.bit_bytes, align));
-  return entries_ != nullptr && spans_ != nullptr && bits_[0] != nullptr && bits_[1] != nullptr;
+  if (entries_ == nullptr || spans_ == nullptr || bits_[0] == nullptr || bits_[1] == nullptr) {
+    return false;
+  }
+  // A core file holds objects, not tables about them. Whole reservations: no mapping is split.
+  os_->DontDump(entries_, shape.entry_bytes);
+  os_->DontDump(spans_, shape.span_bytes);
+  for (auto& b : bits_) os_->DontDump(b, shape.bit_bytes);
+  return true;
 }
 
 void Cage::Destroy(size_t ready_bytes) {
@@ -127,6 +135,27 @@ bool Cage::Grow(size_t arenas) {
   // published later by their allocators.
   committed_.store(from + grow, std::memory_order_release);
   return true;
+}
+
+void Cage::DiscardTables(size_t first_page, size_t npages) {
+  const TableShape at = ShapeFor(first_page * kPageBytes);
+  const TableShape len = ShapeFor(npages * kPageBytes);
+  const size_t unit = os_->PhysicalPageBytes();
+  const auto discard = [&](void* table, size_t offset, size_t bytes) {
+    if (IsAligned(offset | bytes, unit)) os_->Discard(static_cast<char*>(table) + offset, bytes);
+  };
+  discard(entries_, at.entry_bytes, len.entry_bytes);
+  discard(spans_, at.span_bytes, len.span_bytes);
+  for (auto& b : bits_) discard(b, at.bit_bytes, len.bit_bytes);
+}
+
+void Cage::AdviseHugePages(bool wanted) {
+  void* p = reinterpret_cast<void*>(base_);
+  if (wanted) {
+    os_->HugePage(p, bytes_);
+  } else {
+    os_->NoHugePage(p, bytes_);
+  }
 }
 
 void Cage::SetEntries(size_t first_page, size_t npages, uint16_t span_class, bool noscan) {

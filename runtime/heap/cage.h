@@ -39,6 +39,12 @@ class Cage {
   // the system refuses; nothing has changed then.
   [[nodiscard]] bool Grow(size_t arenas);
 
+  // Drops the side tables of pages that are in no span and of which nothing is backed: they are zero
+  // again, or what they were. Tables of which the range is not whole pages of the system stay.
+  void DiscardTables(size_t first_page, size_t npages);
+  // Advice for the whole reservation, so that it splits no mapping. After Init, before Grow.
+  void AdviseHugePages(bool wanted);
+
   bool Contains(uintptr_t p) const {
     // relaxed: a pointer that somebody holds was published after the growth it depends on.
     return p - base_ < committed_.load(std::memory_order_relaxed);

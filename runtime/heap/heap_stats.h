@@ -1,6 +1,8 @@
 // HeapStats: the byte ledger. Every byte of the heap's address space is in one of four columns, and
 // the sums are checked by tests and by Verify():
 //   L1 mapped == in_use + free + released    (pages; "free" is derived: mapped - in_use - released)
+//      Resident: in_use and free, as far as they have been touched, and of released at most
+//      lazily_free, which the system takes when it wants memory.
 //   L2 live == marked by the last cycle + growth of allocated_bytes since (all threads flushed)
 //   L3 allocated_bytes - freed_bytes == bytes of all allocation bits that are set
 // All counters are relaxed atomics: each is exact on its own; readers that need a consistent set
@@ -15,9 +17,10 @@
 namespace tarn::rt {
 
 struct HeapStats {
-  std::atomic<uint64_t> mapped_pages{0};    // pages that the page allocator was given
-  std::atomic<uint64_t> in_use_pages{0};    // pages in spans
-  std::atomic<uint64_t> released_pages{0};  // free pages that the system does not back
+  std::atomic<uint64_t> mapped_pages{0};       // pages that the page allocator was given
+  std::atomic<uint64_t> in_use_pages{0};       // pages in spans
+  std::atomic<uint64_t> released_pages{0};     // free pages that the system need not back
+  std::atomic<uint64_t> lazily_free_pages{0};  // those of them given back by MADV_FREE
   // Bytes marked by the last cycle plus everything handed to threads since, whole runs at a time.
   alignas(64) std::atomic<uint64_t> live{0};
   std::atomic<uint64_t> scan{0};   // the part of `live` that may hold pointers
@@ -31,7 +34,8 @@ struct HeapStats {
   std::atomic<uint64_t> freed_objects{0};
   std::atomic<uint64_t> tiny_allocs{0};
   std::atomic<uint64_t> swept_pages{0};
-  std::atomic<uint64_t> large_objects{0};  // cumulative
+  std::atomic<uint64_t> large_objects{0};    // cumulative
+  std::atomic<uint64_t> scavenged_pages{0};  // cumulative: given back to the system
 
   static void Add(std::atomic<uint64_t>& counter, uint64_t n) {
     counter.fetch_add(n, std::memory_order_relaxed);

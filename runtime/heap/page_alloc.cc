@@ -37,6 +37,7 @@ bool PageAlloc::Init(OsMemory& os, size_t max_chunks) {
   TARN_CHECK(0 < max_chunks && max_chunks <= kMaxChunks && max_chunks_ == 0);
   const Plan plan = MakePlan(max_chunks);
   if (!meta_.Init(os, plan.bytes)) return false;
+  os.DontDump(meta_.base(), RoundUp(plan.bytes, MetaRegion::kGranuleBytes));
   if (!meta_.EnsureReady(plan.level_offset[0], plan.level_entries[0] * sizeof(PageSummary)) ||
       !meta_.EnsureReady(plan.groups_offset, plan.groups_bytes)) {
     meta_.Destroy();
@@ -66,7 +67,7 @@ void PageAlloc::Destroy() {
   index_ = ScavengeIndex();
   chunks_ = nullptr;
   levels_ = {};
-  max_chunks_ = free_pages_ = scavenged_free_pages_ = 0;
+  max_chunks_ = free_pages_ = scavenged_free_pages_ = lazily_free_pages_ = 0;
   search_ = kNone;
 }
 
@@ -139,6 +140,9 @@ size_t PageAlloc::TakePages(size_t page, size_t npages) {
     PageBits& bits = chunks_[chunk];
     TARN_ASSERT(bits.used.CountRange(from, n) == 0);
     scavenged += bits.scavenged.CountRange(from, n);
+    if (lazily_free_pages_ != 0) {
+      lazily_free_pages_ -= bits.scavenged.CountBoth(bits.lazy, from, n);
+    }
     bits.used.SetRange(from, n);
     bits.scavenged.ClearRange(from, n);  // keeps I3
     index_.Alloc(chunk, n);
@@ -161,6 +165,7 @@ void PageAlloc::Free(size_t page, size_t npages, bool scavenged) {
     bits.used.ClearRange(from, n);
     if (scavenged) {
       bits.scavenged.SetRange(from, n);
+      bits.lazy.ClearRange(from, n);
       index_.FreeScavenged(chunk, n);
     } else {
       index_.Free(chunk, from + n - 1, n);
@@ -192,6 +197,7 @@ PageCache PageAlloc::TakeBlock(size_t page) {
   const uint64_t free = ~bits.used.Word(word);
   const uint64_t scavenged = bits.scavenged.Word(word) & free;
   const auto npages = static_cast<size_t>(std::popcount(free));
+  lazily_free_pages_ -= static_cast<size_t>(std::popcount(scavenged & bits.lazy.Word(word)));
   bits.used.SetInWord(word, free);
   bits.scavenged.ClearInWord(word, free);  // keeps I3
   index_.Alloc(chunk, npages);
@@ -215,6 +221,8 @@ void PageAlloc::FlushCache(PageCache& cache) {
   TARN_CHECK((bits.used.Word(word) & free) == free);
   bits.used.ClearInWord(word, free);
   bits.scavenged.SetInWord(word, scavenged);
+  // What was released lazily still is, unless it was used meanwhile.
+  lazily_free_pages_ += static_cast<size_t>(std::popcount(scavenged & bits.lazy.Word(word)));
   const auto released = static_cast<size_t>(std::popcount(scavenged));
   const auto dirty = static_cast<size_t>(std::popcount(free & ~scavenged));
   if (released != 0) index_.FreeScavenged(chunk, released);

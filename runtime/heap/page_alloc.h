@@ -1,19 +1,23 @@
 // PageAlloc: hands out runs of heap pages, address-ordered first fit, and knows which free pages
 // the system holds (scavenged: released, or never used). Pages are numbered from the base of the
-// cage; nothing here touches the pages themselves. Structure: a chunk (512 pages) has two bitmaps;
-// above them a tree of summaries (free pages at the start, at the end, longest run), each level
-// packing 8 regions into one. The root level has as many entries as the cage needs. A search
-// descends from the root into the first region that can hold the request. Not here: making pages
-// accessible (page_heap.h), spans, how much to release and when (the scavenger). I1 The summary of
-// a chunk is that of its bitmap; a parent is the merge of its children; entries of
+// cage; nothing here touches the pages themselves.
+// Structure: a chunk (512 pages) has three bitmaps; above them a tree of summaries (free pages at
+// the start, at the end, longest run), each level packing 8 regions into one. The root level has as
+// many entries as the cage needs. A search descends from the root into the first region that can
+// hold the request.
+// Not here: making pages accessible (page_heap.h), spans, how much to release and when (the
+// scavenger).
+// I1 The summary of a chunk is that of its bitmap; a parent is the merge of its children; entries of
 //    regions that the heap did not grow into are zero.
 // I2 No page below search_ is free. search_ lies in a chunk of the heap, or is kNone: no page is
-// free. I3 A page in use has its scavenged bit clear. I4 free_pages_ and scavenged_free_pages_
-// count what the bitmaps say. I5 The scavenge index counts the pages in use of each chunk, without
-// those that Scavenge holds. Locking: external; every call needs the heap lock. Scavenge calls back
-// to let the caller drop it. Cost: a search is O(levels * 8 + root entries), an allocation or free
-// rewrites at most 5 summaries of each end. Tables: about 145 bytes per chunk of 4 MiB, mapped
-// where the heap has grown.
+//    free.
+// I3 A page in use has its scavenged bit clear.
+// I4 free_pages_, scavenged_free_pages_ and lazily_free_pages_ count what the bitmaps say.
+// I5 The scavenge index counts the pages in use of each chunk, without those that Scavenge holds.
+// I6 A chunk that the scavenge index does not list has nothing to release.
+// Locking: external; every call needs the heap lock. Scavenge calls back to let the caller drop it.
+// Cost: a search is O(levels * 8 + root entries), an allocation or free rewrites at most 5 summaries
+// of each end. Tables: about 210 bytes per chunk of 4 MiB, mapped where the heap has grown.
 #ifndef TARN_RUNTIME_HEAP_PAGE_ALLOC_H_
 #define TARN_RUNTIME_HEAP_PAGE_ALLOC_H_
 
@@ -39,9 +43,15 @@ class PageAlloc {
   // 48 bits of address space.
   static constexpr size_t kMaxChunks = size_t{1} << 26;
 
-  // Gives free pages [page, page + npages) back to the system. Called with the heap lock held; may
-  // drop and retake it.
-  using ReleaseFn = absl::FunctionRef<void(size_t page, size_t npages)>;
+  struct PageRange {
+    size_t page = 0;
+    size_t npages = 0;
+  };
+  // Gives free pages back to the system. `idle`: whole groups of 64 pages around them, or their whole
+  // chunk, of which afterwards no page is in use or backed; until the return nobody takes one of them,
+  // so that tables about them can be dropped as well. May be empty. Called with the heap lock held;
+  // may drop and retake it.
+  using ReleaseFn = absl::FunctionRef<Release(PageRange pages, PageRange idle)>;
   // True to end a scavenge request early. Called with the heap lock held.
   using StopFn = absl::FunctionRef<bool()>;
 
@@ -76,7 +86,12 @@ class PageAlloc {
   // huge page whole.
   size_t Scavenge(size_t npages, ScavengeMode mode, ReleaseFn release, StopFn stop);
   // One step of it: at most about `npages` from one chunk. Returns 0 if `at` has nothing to give.
-  size_t ScavengeChunk(ScavengeIndex::Position at, size_t npages, ReleaseFn release);
+  size_t ScavengeChunk(ScavengeIndex::Position at, size_t npages, ScavengeMode mode,
+                       ReleaseFn release);
+  // For huge pages: the next chunk to collapse at or above *next_chunk, all of it backed and nearly
+  // all in use for a while (scavenge_index.h); kNoChunk if there is none before *next_chunk, which it
+  // moves, has gone a bounded number of chunks.
+  size_t TakeDenseChunk(size_t* next_chunk);
   ScavengeIndex& scavenge_index() { return index_; }
   // 0 turns huge pages off. Set from the system by Init.
   void SetHugePageBytes(size_t bytes);
@@ -84,6 +99,12 @@ class PageAlloc {
   size_t FreePages() const { return free_pages_; }
   // Of FreePages(), those that the system holds.
   size_t ScavengedFreePages() const { return scavenged_free_pages_; }
+  // Of ScavengedFreePages(), those that the system may still hold in memory.
+  size_t LazilyFreePages() const { return lazily_free_pages_; }
+  // Pages that a release keeps from being allocated: neither free nor in use; and those of them that
+  // the system holds already.
+  size_t HeldPages() const { return held_pages_; }
+  size_t HeldScavengedPages() const { return held_scavenged_pages_; }
   const ChunkRanges& ranges() const { return ranges_; }
   // Bytes of tables made accessible so far.
   size_t TableBytes() const { return meta_.ready_bytes(); }
@@ -136,6 +157,8 @@ class PageAlloc {
   void LowerSearch(size_t page);
 
   size_t TakePages(size_t page, size_t npages);
+  size_t HoldPages(size_t chunk, PageBits::Range range);
+  void PutBackHeld(size_t chunk, PageBits::Range range, PageBits::Range released, Release how);
   PageCache TakeBlock(size_t page);
   void UpdateSummaries(size_t page, size_t npages, PageSummary middle);
 
@@ -150,7 +173,9 @@ class PageAlloc {
   size_t search_ = kNone;
   size_t free_pages_ = 0;
   size_t scavenged_free_pages_ = 0;
-  size_t held_pages_ = 0;   // marked in use by ScavengeChunk while they are released
+  size_t lazily_free_pages_ = 0;
+  size_t held_pages_ = 0;  // marked in use by ScavengeChunk while they are released
+  size_t held_scavenged_pages_ = 0;
   size_t min_release_ = 1;  // pages of one OS page, at least one
   size_t huge_pages_ = 0;   // pages of one huge page, 0 if there is none or it exceeds a chunk
   ChunkRanges ranges_;

@@ -11,16 +11,19 @@ void PageAlloc::Verify() const {
   ranges_.Verify();
   size_t free = 0;
   size_t scavenged = 0;
+  size_t lazy = 0;
   size_t held = 0;
   for (size_t i = 0; i < ranges_.size(); ++i) {
     for (size_t c = ranges_[i].first; c < ranges_[i].end; ++c) {
       free += VerifyChunk(c);
       scavenged += chunks_[c].scavenged.Count();
+      lazy += chunks_[c].scavenged.CountBoth(chunks_[c].lazy, 0, kChunkPages);
       held += chunks_[c].used.Count() - index_.record(c).inuse;
     }
   }
   TARN_CHECK(free == free_pages_);                 // I4
   TARN_CHECK(scavenged == scavenged_free_pages_);  // I4, with I3
+  TARN_CHECK(lazy == lazily_free_pages_);          // I4
   TARN_CHECK(held == held_pages_);                 // I5
   index_.VerifyCursor(max_chunks_);
   for (unsigned level = 0; level < kLevels; ++level) VerifyLevel(level);

@@ -73,6 +73,14 @@ size_t ChunkBits::CountRange(size_t page, size_t n) const {
   return count;
 }
 
+size_t ChunkBits::CountBoth(const ChunkBits& other, size_t page, size_t n) const {
+  size_t count = 0;
+  ForEachWord(page, n, [&](size_t i, uint64_t mask) {
+    count += static_cast<size_t>(std::popcount(words_[i] & other.words_[i] & mask));
+  });
+  return count;
+}
+
 PageBits::Found PageBits::Find(size_t n, size_t from) const {
   Found found;
   size_t run = 0;  // free pages that end the words seen so far
@@ -135,10 +143,37 @@ PageSummary PageBits::Summarize() const {
   return {start, max, run};
 }
 
-PageBits::Range PageBits::FindScavengeCandidate(size_t from, size_t min, size_t max,
-                                                size_t huge) const {
+PageBits::Range PageBits::IdleAround(Range range) const {
+  ChunkBits gone = scavenged;
+  gone.SetRange(range.page, range.npages);
+  const auto is_idle = [&](size_t i) { return used.Word(i) == 0 && gone.Word(i) == kFullWord; };
+  size_t first = range.page / 64;
+  size_t end = (range.page + range.npages - 1) / 64 + 1;
+  if (!is_idle(first)) ++first;
+  if (first < end && !is_idle(end - 1)) --end;
+  if (first >= end) return {};
+  size_t idle = 0;
+  while (idle < kChunkWords && is_idle(idle)) ++idle;
+  if (idle == kChunkWords) return {0, kChunkPages};
+  return {first * 64, (end - first) * 64};
+}
+
+unsigned PageBits::SparedWords(size_t huge, size_t spare) const {
+  unsigned words = 0;
+  if (spare == 0 || huge < 64) return words;
+  for (size_t page = 0; page < kChunkPages; page += huge) {
+    if (used.CountRange(page, huge) < spare) continue;
+    words |= ((1u << (huge / 64)) - 1) << (page / 64);
+  }
+  return words;
+}
+
+PageBits::Range PageBits::FindScavengeCandidate(size_t from, size_t min, size_t max, size_t huge,
+                                                size_t spare) const {
   TARN_CHECK(std::has_single_bit(min) && min <= 64);
+  const unsigned spared = SparedWords(huge, spare);
   const auto blocked = [&](size_t i) {
+    if ((spared >> i & 1) != 0) return kFullWord;
     return FillAligned(used.Word(i) | scavenged.Word(i), static_cast<unsigned>(min));
   };
   size_t words = from / 64 + 1;  // still to be searched

@@ -1,9 +1,10 @@
-// PageBits: one chunk (512 pages): which pages are in use, and which free pages are returned to the
-// system. ChunkBits is one bit per page; PageBits pairs two of them and searches. Not here: the
+// PageBits: one chunk (512 pages): which pages are in use, which free pages are returned to the
+// system, and which of those it may still hold in memory. ChunkBits is one bit per page; PageBits has
+// three of them and searches. Not here: the
 // tree over chunks (page_alloc.h), the choice of a chunk to release from (scavenge_index.h). I1 A
 // page in use has its scavenged bit clear (kept by the callers, checked by PageAlloc::Verify).
 // Locking: external (the heap lock).
-// Cost: 128 bytes per chunk of 4 MiB; searches work on 64 pages at a time.
+// Cost: 192 bytes per chunk of 4 MiB; searches work on 64 pages at a time.
 #ifndef TARN_RUNTIME_HEAP_PAGE_BITS_H_
 #define TARN_RUNTIME_HEAP_PAGE_BITS_H_
 
@@ -36,6 +37,8 @@ class ChunkBits {
   void ClearRange(size_t page, size_t n);
   size_t CountRange(size_t page, size_t n) const;
   size_t Count() const { return CountRange(0, kChunkPages); }
+  // Pages of the range that are set here and in `other`.
+  size_t CountBoth(const ChunkBits& other, size_t page, size_t n) const;
 
  private:
   uint64_t words_[kChunkWords];
@@ -61,14 +64,27 @@ struct PageBits {
   // result is aligned to `min` and a multiple of it (a power of two <= 64: one OS page), and at
   // most `max` pages long (rounded up to `min`; 0 means `min`), cut from the run's upper end. Where
   // that cut would break a huge page (of `huge` pages, 0: none) that lies in the run, the result is
-  // extended down to the boundary.
-  Range FindScavengeCandidate(size_t from, size_t min, size_t max, size_t huge) const;
+  // extended down to the boundary. Huge pages with `spare` or more pages in use (0: none) are passed
+  // over.
+  Range FindScavengeCandidate(size_t from, size_t min, size_t max, size_t huge,
+                              size_t spare = 0) const;
+
+  // Whole words of pages around [range], which is about to be scavenged, of which no page will be in
+  // use or backed then: the whole chunk if that is so for all of it. May be empty.
+  Range IdleAround(Range range) const;
 
   ChunkBits used;
   ChunkBits scavenged;
+  // How a page was released last: the system may still hold it in memory (Release::kLazily). Counts
+  // only while the page is free and scavenged.
+  ChunkBits lazy;
+
+ private:
+  // One bit per word: it lies in a huge page with `spare` or more pages in use.
+  unsigned SparedWords(size_t huge, size_t spare) const;
 };
 
-static_assert(sizeof(PageBits) == 128);
+static_assert(sizeof(PageBits) == 192);
 
 }  // namespace tarn::rt
 

@@ -50,7 +50,9 @@ PageAlloc::Result PageHeap::AllocPagesLocked(size_t npages) {
 PageAlloc::Result PageHeap::AllocPages(size_t npages, PageCache* cache) {
   if (cache == nullptr || npages >= PageCache::kMaxRequest) {
     LockHolder hold(lock_);
-    return AllocPagesLocked(npages);
+    const PageAlloc::Result r = AllocPagesLocked(npages);
+    PublishLazilyFreeLocked();
+    return r;
   }
   if (!cache->Empty()) {
     const PageAlloc::Result r = cache->Alloc(npages);
@@ -60,12 +62,15 @@ PageAlloc::Result PageHeap::AllocPages(size_t npages, PageCache* cache) {
   if (cache->Empty()) {
     *cache = pages_.AllocToCache();
     if (cache->Empty() && GrowLocked(1)) *cache = pages_.AllocToCache();
+    PublishLazilyFreeLocked();
     if (!cache->Empty()) {
       const PageAlloc::Result r = cache->Alloc(npages);
       if (r.page != PageAlloc::kNone) return r;
     }
   }
-  return AllocPagesLocked(npages);
+  const PageAlloc::Result r = AllocPagesLocked(npages);
+  PublishLazilyFreeLocked();
+  return r;
 }
 
 Span* PageHeap::AllocSpan(const SpanClassInfo& info, uint16_t span_class, size_t npages,
@@ -106,6 +111,7 @@ void PageHeap::GiveUpPages(PageAlloc::Result r, size_t npages) {
   }
   LockHolder hold(lock_);
   pages_.Free(r.page, npages, /*scavenged=*/true);
+  PublishLazilyFreeLocked();
 }
 
 void PageHeap::Publish(Span* span, bool noscan) {
@@ -138,6 +144,14 @@ void PageHeap::FlushCache(PageCache& cache) {
   if (cache.Empty()) return;
   LockHolder hold(lock_);
   pages_.FlushCache(cache);
+  PublishLazilyFreeLocked();
+}
+
+void PageHeap::TryFlushCache(PageCache& cache) {
+  if (cache.Empty() || !lock_.TryAcquire()) return;
+  pages_.FlushCache(cache);
+  PublishLazilyFreeLocked();
+  lock_.Release();
 }
 
 void PageHeap::Verify() {
@@ -158,8 +172,11 @@ void PageHeap::Verify() {
   }
   TARN_CHECK(in_use == HeapStats::Get(stats_.in_use_pages));
   TARN_CHECK(grown_pages_ == HeapStats::Get(stats_.mapped_pages));
-  TARN_CHECK(pages_.FreePages() == grown_pages_ - in_use);                           // L1
-  TARN_CHECK(pages_.ScavengedFreePages() == HeapStats::Get(stats_.released_pages));  // L1
+  // The scavenger is no mutator and may be in the middle of a release.
+  TARN_CHECK(pages_.FreePages() + pages_.HeldPages() == grown_pages_ - in_use);  // L1
+  TARN_CHECK(pages_.ScavengedFreePages() + pages_.HeldScavengedPages() ==
+             HeapStats::Get(stats_.released_pages));                                 // L1
+  TARN_CHECK(pages_.LazilyFreePages() == HeapStats::Get(stats_.lazily_free_pages));  // I2
 }
 
 }  // namespace tarn::rt

@@ -2,8 +2,10 @@
 // page columns of the ledger.
 // Not here: which slots of a span are free (thread_cache.h, span_sweep.h).
 // I1 A page is in a span (entry in use), in a thread's page cache, or free in the page allocator.
+// I2 The ledger's released and lazily free pages change under the heap lock together with the page
+//    allocator's, except that an allocation subtracts what it took a moment later.
 // Locking: lock_ ("heap lock") guards the page allocator and growth; a page cache belongs to its
-// thread.
+// thread. No system call that gives memory back runs under it.
 // Cost: from the page cache no lock; else one lock and O(levels) summary updates.
 #ifndef TARN_RUNTIME_HEAP_PAGE_HEAP_H_
 #define TARN_RUNTIME_HEAP_PAGE_HEAP_H_
@@ -42,6 +44,26 @@ class PageHeap {
   // The span holds no live object and is in no list.
   void FreeSpan(Span* span);
   void FlushCache(PageCache& cache);
+  // The same if nobody holds the heap lock: for handshakes, which should not wait.
+  void TryFlushCache(PageCache& cache);
+
+  // Gives free pages back to the system, the highest first, until at least `bytes` are released,
+  // nothing is left that `mode` allows, or `stop` (called with the heap lock) says so. Returns the
+  // bytes released: more than asked for where a huge page would be broken otherwise. The system is
+  // called without the heap lock; what is being released can be neither allocated nor freed
+  // meanwhile. Thread-safe; the caller holds no lock that the heap lock may be taken under, and is
+  // inside the runtime or no mutator.
+  uint64_t Scavenge(uint64_t bytes, ScavengeMode mode, PageAlloc::StopFn stop = NeverStop());
+  // A cycle has ended: what is in use now is its peak.
+  void NextScavengeGeneration();
+  // Bytes of the heap that the system backs: spans and free pages.
+  uint64_t RetainedBytes() const;
+  // Makes the next chunk that is all backed and nearly all in use, at or above *next_chunk, consist
+  // of huge pages, if the system can. May take milliseconds. Moves *next_chunk; returns the bytes
+  // looked at as a candidate, 0 if there was none. False positives cost one system call.
+  uint64_t CollapseNext(size_t* next_chunk);
+  // One above the last chunk.
+  size_t EndChunk();
 
   Cage& cage() { return cage_; }
   const Cage& cage() const { return cage_; }
@@ -53,12 +75,15 @@ class PageHeap {
   void Verify();
 
  private:
+  static PageAlloc::StopFn NeverStop();
   PageAlloc::Result AllocPages(size_t npages, PageCache* cache);
   PageAlloc::Result AllocPagesLocked(size_t npages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   bool GrowLocked(size_t npages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   // Pages that the system refused to back go back to the page allocator.
   void GiveUpPages(PageAlloc::Result r, size_t npages);
   void ClearBits(Span* span);
+  Release ReleasePages(PageAlloc::PageRange pages, PageAlloc::PageRange idle);
+  void PublishLazilyFreeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
 
   OsMemory* os_ = nullptr;
   Cage cage_;

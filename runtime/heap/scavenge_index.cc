@@ -100,6 +100,23 @@ void ScavengeIndex::SetEmpty(size_t chunk) {
   Store(chunk, r);
 }
 
+void ScavengeIndex::PassOver(size_t chunk) {
+  background_cursor_ = std::min(background_cursor_, chunk * kChunkPages);
+}
+
+bool ScavengeIndex::WantsCollapse(size_t chunk) const {
+  const ScavengeRecord r = record(chunk);
+  const bool was_dense = r.gen != gen_ || r.last_inuse >= kDensePages;
+  return r.inuse >= kDensePages && was_dense && (r.flags & ScavengeRecord::kCollapsed) == 0;
+}
+
+void ScavengeIndex::SetCollapsed(size_t chunk, bool collapsed) {
+  ScavengeRecord r = record(chunk);
+  const uint8_t bit = ScavengeRecord::kCollapsed;
+  r.flags = collapsed ? r.flags | bit : static_cast<uint8_t>(r.flags & ~bit);
+  Store(chunk, r);
+}
+
 void ScavengeIndex::NextGeneration() {
   ++gen_;
   background_cursor_ = std::max(background_cursor_, free_top_);

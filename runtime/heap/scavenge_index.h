@@ -24,10 +24,14 @@ namespace tarn::rt {
 // all.
 enum class ScavengeMode { kBackground, kForced };
 
+// A region with this many of its pages in use, or more, is dense: 96.875 %.
+constexpr size_t DenseOf(size_t pages) { return pages * 31 / 32; }
+
 // What the index knows about a chunk; packed into a word, zero for a chunk that was never used.
 struct ScavengeRecord {
   static constexpr unsigned kFlagBits = 6;
-  static constexpr uint8_t kHasFree = 1;  // may have pages that are free and not scavenged
+  static constexpr uint8_t kHasFree = 1;    // may have pages that are free and not scavenged
+  static constexpr uint8_t kCollapsed = 2;  // made of huge pages, as far as it is known
 
   uint16_t inuse = 0;       // pages in use, page caches included
   uint16_t last_inuse = 0;  // inuse at the end of the generation before `gen`
@@ -40,8 +44,7 @@ struct ScavengeRecord {
 
 class ScavengeIndex {
  public:
-  // Chunks this full or fuller are dense: 96.875 %.
-  static constexpr size_t kDensePages = kChunkPages * 31 / 32;
+  static constexpr size_t kDensePages = DenseOf(kChunkPages);
 
   struct Tables {
     uint64_t* records = nullptr;  // one per chunk
@@ -67,6 +70,12 @@ class ScavengeIndex {
   void FreeScavenged(size_t chunk, size_t npages);
   // Nothing in `chunk` is left to release.
   void SetEmpty(size_t chunk);
+  // What `chunk` has left is not for background scavenging in this generation.
+  void PassOver(size_t chunk);
+  // `chunk` is dense and was so when the last generation ended, and is not collapsed yet.
+  bool WantsCollapse(size_t chunk) const;
+  // It is made of huge pages now, or no longer: a part of it was released.
+  void SetCollapsed(size_t chunk, bool collapsed);
   // A collection cycle ended: what is in use now counts as the last generation's use.
   void NextGeneration();
 

@@ -68,6 +68,8 @@ class ThreadCache {
   };
   Unused UnusedInRuns() const;
   void FlushPages() { heap_->pages().FlushCache(page_cache_); }
+  // The same unless somebody holds the heap lock.
+  void TryFlushPages() { heap_->pages().TryFlushCache(page_cache_); }
   // Adds what was taken since the last flush to the ledger's live bytes.
   void FlushLive();
   // Bytes taken since the last flush.

@@ -26,6 +26,12 @@
 
 namespace tarn::rt {
 
+// What became of memory that was given back.
+enum class Release : uint8_t {
+  kNow,     // it is not resident any more
+  kLazily,  // it stays resident until the system wants it (MADV_FREE)
+};
+
 class OsMemory {
  public:
   virtual ~OsMemory() = default;
@@ -45,7 +51,7 @@ class OsMemory {
   // Ready -> Prepared: gives the pages back. The range may mix Ready and Prepared memory; `ready`
   // is the exact number of Ready bytes in it. Later contents: see ReleasedIsZero(). Never fails: it
   // falls back from MADV_FREE to MADV_DONTNEED to a fresh mapping, and at worst keeps the memory.
-  virtual void Unused(void* p, size_t bytes, size_t ready) = 0;
+  virtual Release Unused(void* p, size_t bytes, size_t ready) = 0;
   // Prepared or Ready -> Reserved; `ready` is the exact number of Ready bytes in the range. Never
   // fails: at worst the memory stays accessible, but it is no longer counted.
   virtual void Fault(void* p, size_t bytes, size_t ready) = 0;
@@ -57,6 +63,10 @@ class OsMemory {
   virtual void HugePage(void* p, size_t bytes) = 0;
   virtual void NoHugePage(void* p, size_t bytes) = 0;
   virtual void CollapseHugePage(void* p, size_t bytes) = 0;
+  // Ready memory whose contents are no longer wanted: it stays Ready, and reads as zero or as it was.
+  virtual void Discard(void* p, size_t bytes) = 0;
+  // The range, in whatever state, is left out of core dumps. It stays so until it is Free.
+  virtual void DontDump(void* p, size_t bytes) = 0;
 
   // True if memory that went through Unused (or was freshly mapped) reads as zero after Used.
   virtual bool ReleasedIsZero() const = 0;

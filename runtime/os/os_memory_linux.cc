@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <string_view>
 
 #include "runtime/base/bits.h"
 #include "runtime/base/check.h"
@@ -37,12 +38,26 @@ size_t ReadHugePageBytes() {
   return (value & (value - 1)) == 0 ? value : 0;
 }
 
+// The kernel's files of choices read "one [chosen] other". Empty if there is no such file.
+std::string_view ReadChosen(const char* path, char (&text)[128]) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  const ssize_t n = read(fd, text, sizeof(text));
+  close(fd);
+  const std::string_view all(text, n > 0 ? static_cast<size_t>(n) : 0);
+  const size_t begin = all.find('[');
+  const size_t end = all.find(']');
+  if (begin == all.npos || end == all.npos || end < begin) return {};
+  return all.substr(begin + 1, end - begin - 1);
+}
+
 }  // namespace
 
 LinuxMemory::LinuxMemory(const Options& options)
     : physical_page_bytes_(static_cast<size_t>(sysconf(_SC_PAGESIZE))),
       huge_page_bytes_(ReadHugePageBytes()),
       mapping_name_(options.mapping_name),
+      advise_(options.advise != nullptr ? options.advise : &madvise),
       released_by_madv_free_(options.use_madv_free),
       try_madv_free_(options.use_madv_free) {}
 
@@ -119,7 +134,7 @@ bool LinuxMemory::Used(void*, size_t bytes, size_t prepared) {
 bool LinuxMemory::TryMadvFree(void* p, size_t bytes) {
   // Relaxed: a stale value costs one more refused call.
   if (!try_madv_free_.load(std::memory_order_relaxed)) return false;
-  if (madvise(p, bytes, MADV_FREE) == 0) return true;
+  if (advise_(p, bytes, MADV_FREE) == 0) return true;
   try_madv_free_.store(false, std::memory_order_relaxed);
   return Refused();
 }
@@ -136,14 +151,15 @@ void LinuxMemory::Remap(void* p, size_t bytes, int protection) {
   if (mprotect(p, bytes, PROT_READ | PROT_WRITE) == 0) std::memset(p, 0, bytes);
 }
 
-void LinuxMemory::Unused(void* p, size_t bytes, size_t ready) {
+Release LinuxMemory::Unused(void* p, size_t bytes, size_t ready) {
   CheckRange(p, bytes);
   TARN_CHECK(ready <= bytes);
   ready_bytes_.fetch_sub(ready, std::memory_order_relaxed);  // relaxed: statistics
-  if (TryMadvFree(p, bytes)) return;
-  if (madvise(p, bytes, MADV_DONTNEED) == 0) return;
+  if (TryMadvFree(p, bytes)) return Release::kLazily;
+  if (advise_(p, bytes, MADV_DONTNEED) == 0) return Release::kNow;
   Refused();
   Remap(p, bytes, PROT_READ | PROT_WRITE);
+  return Release::kNow;
 }
 
 void LinuxMemory::Fault(void* p, size_t bytes, size_t ready) {
@@ -151,7 +167,7 @@ void LinuxMemory::Fault(void* p, size_t bytes, size_t ready) {
   TARN_CHECK(ready <= bytes);
   mapped_bytes_.fetch_sub(bytes, std::memory_order_relaxed);  // relaxed: statistics
   ready_bytes_.fetch_sub(ready, std::memory_order_relaxed);
-  if (mprotect(p, bytes, PROT_NONE) == 0 && madvise(p, bytes, MADV_DONTNEED) == 0) return;
+  if (mprotect(p, bytes, PROT_NONE) == 0 && advise_(p, bytes, MADV_DONTNEED) == 0) return;
   Refused();
   Remap(p, bytes, PROT_NONE);
 }
@@ -164,28 +180,46 @@ void LinuxMemory::Free(void* p, size_t bytes, size_t mapped, size_t ready) {
   if (munmap(p, bytes) != 0) Refused();
 }
 
+void LinuxMemory::Hint(void* p, size_t bytes, int advice) const {
+  const int saved = errno;
+  advise_(p, bytes, advice);
+  errno = saved;
+}
+
 void LinuxMemory::AdviseWholeHugePages(void* p, size_t bytes, int advice) const {
   if (huge_page_bytes_ == 0) return;
   const auto start = reinterpret_cast<uintptr_t>(p);
   const uintptr_t first = RoundUp(start, huge_page_bytes_);
   const uintptr_t last = RoundDown(start + bytes, huge_page_bytes_);
   if (first >= last) return;
-  const int saved = errno;
-  madvise(reinterpret_cast<void*>(first), last - first, advice);
-  errno = saved;
+  Hint(reinterpret_cast<void*>(first), last - first, advice);
 }
 
 void LinuxMemory::HugePage(void* p, size_t bytes) { AdviseWholeHugePages(p, bytes, MADV_HUGEPAGE); }
 
 void LinuxMemory::NoHugePage(void* p, size_t bytes) {
   CheckRange(p, bytes);
-  const int saved = errno;
-  madvise(p, bytes, MADV_NOHUGEPAGE);
-  errno = saved;
+  Hint(p, bytes, MADV_NOHUGEPAGE);
 }
 
 void LinuxMemory::CollapseHugePage(void* p, size_t bytes) {
   AdviseWholeHugePages(p, bytes, kMadvCollapse);
+}
+
+void LinuxMemory::Discard(void* p, size_t bytes) {
+  CheckRange(p, bytes);
+  Hint(p, bytes, MADV_DONTNEED);
+}
+
+void LinuxMemory::DontDump(void* p, size_t bytes) {
+  CheckRange(p, bytes);
+  Hint(p, bytes, MADV_DONTDUMP);
+}
+
+bool LinuxMemory::HugePageFaultsMayStall() {
+  char text[128];
+  const std::string_view chosen = ReadChosen("/sys/kernel/mm/transparent_hugepage/defrag", text);
+  return chosen != "defer" && chosen != "never";
 }
 
 }  // namespace tarn::rt

@@ -25,6 +25,8 @@ class LinuxMemory final : public OsMemory {
     bool use_madv_free = false;
     // Shown in /proc/self/maps as [anon:<name>]; kernels without the feature are fine. A literal.
     const char* mapping_name = "tarn heap";
+    // As madvise(2). Tests put calls in between that the kernel here would not refuse.
+    int (*advise)(void* p, size_t bytes, int advice) = nullptr;
   };
 
   LinuxMemory() : LinuxMemory(Options{}) {}
@@ -38,17 +40,23 @@ class LinuxMemory final : public OsMemory {
   // As in Options. Only before the first Unused: I2's contents rule is fixed from then on.
   void UseMadvFree();
 
+  // Whether a page fault in memory with the advice HugePage may wait for the system to make a huge
+  // page free (compaction): a setting of the system.
+  static bool HugePageFaultsMayStall();
+
   size_t PhysicalPageBytes() const override { return physical_page_bytes_; }
   size_t HugePageBytes() const override { return huge_page_bytes_; }
   [[nodiscard]] void* Reserve(size_t bytes, size_t align) override;
   [[nodiscard]] bool Map(void* p, size_t bytes) override;
   [[nodiscard]] bool Used(void* p, size_t bytes, size_t prepared) override;
-  void Unused(void* p, size_t bytes, size_t ready) override;
+  Release Unused(void* p, size_t bytes, size_t ready) override;
   void Fault(void* p, size_t bytes, size_t ready) override;
   void Free(void* p, size_t bytes, size_t mapped, size_t ready) override;
   void HugePage(void* p, size_t bytes) override;
   void NoHugePage(void* p, size_t bytes) override;
   void CollapseHugePage(void* p, size_t bytes) override;
+  void Discard(void* p, size_t bytes) override;
+  void DontDump(void* p, size_t bytes) override;
   // Stays as chosen even after a fall back: some memory may have gone through MADV_FREE before it.
   bool ReleasedIsZero() const override { return !released_by_madv_free_; }
   // Relaxed: for messages, see OsMemory.
@@ -64,11 +72,13 @@ class LinuxMemory final : public OsMemory {
   void Name(void* p, size_t bytes) const;
   bool TryMadvFree(void* p, size_t bytes);
   void Remap(void* p, size_t bytes, int protection);
+  void Hint(void* p, size_t bytes, int advice) const;
   void AdviseWholeHugePages(void* p, size_t bytes, int advice) const;
 
   const size_t physical_page_bytes_;
   const size_t huge_page_bytes_;
   const char* const mapping_name_;
+  int (*const advise_)(void* p, size_t bytes, int advice);
   bool released_by_madv_free_;  // constant once memory is released
   // Relaxed: a stale true costs one more refused call.
   std::atomic<bool> try_madv_free_;

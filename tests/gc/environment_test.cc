@@ -75,6 +75,19 @@ TEST(EnvironmentTest, GodebugFlags) {
     EXPECT_EQ(50, Debug(bad, 1).cpu_limit_percent) << bad;
   }
   EXPECT_TRUE(Debug("gcidle=2", 1).idle_workers);
+  EXPECT_TRUE(Debug("scavtrace=1").scav_trace);
+  EXPECT_FALSE(Debug("").scav_trace);
+}
+
+TEST(EnvironmentTest, HugePagePolicies) {
+  EXPECT_EQ(HugePagePolicy::kDefault, Debug("").huge_pages);
+  EXPECT_EQ(HugePagePolicy::kDefault, Debug("thp=never,thp=default").huge_pages);
+  EXPECT_EQ(HugePagePolicy::kAlways, Debug("thp=always").huge_pages);
+  EXPECT_EQ(HugePagePolicy::kNever, Debug("thp=never").huge_pages);
+  EXPECT_EQ(HugePagePolicy::kCollapse, Debug("thp=collapse").huge_pages);
+  for (const char* bad : {"thp=", "thp", "thp=1", "thp=Always"}) {
+    EXPECT_EQ(HugePagePolicy::kDefault, Debug(bad, 1).huge_pages) << bad;
+  }
 }
 
 TEST(EnvironmentTest, Gomaxprocs) {

@@ -23,8 +23,10 @@ enum class OsCall {
   kHugePage,
   kNoHugePage,
   kCollapseHugePage,
+  kDiscard,
+  kDontDump,
 };
-inline constexpr size_t kOsCalls = 9;
+inline constexpr size_t kOsCalls = 11;
 
 class FailurePlan {
  public:

@@ -28,9 +28,9 @@ class FaultyMemory final : public OsMemory {
   [[nodiscard]] bool Used(void* p, size_t bytes, size_t prepared) override {
     return !plan_.Take(OsCall::kUsed) && base_.Used(p, bytes, prepared);
   }
-  void Unused(void* p, size_t bytes, size_t ready) override {
+  Release Unused(void* p, size_t bytes, size_t ready) override {
     plan_.Take(OsCall::kUnused);
-    base_.Unused(p, bytes, ready);
+    return base_.Unused(p, bytes, ready);
   }
   void Fault(void* p, size_t bytes, size_t ready) override {
     plan_.Take(OsCall::kFault);
@@ -51,6 +51,14 @@ class FaultyMemory final : public OsMemory {
   void CollapseHugePage(void* p, size_t bytes) override {
     plan_.Take(OsCall::kCollapseHugePage);
     base_.CollapseHugePage(p, bytes);
+  }
+  void Discard(void* p, size_t bytes) override {
+    plan_.Take(OsCall::kDiscard);
+    base_.Discard(p, bytes);
+  }
+  void DontDump(void* p, size_t bytes) override {
+    plan_.Take(OsCall::kDontDump);
+    base_.DontDump(p, bytes);
   }
   bool ReleasedIsZero() const override { return base_.ReleasedIsZero(); }
   int LastError() const override { return plan_.RefusedCount() != 0 ? ENOMEM : base_.LastError(); }

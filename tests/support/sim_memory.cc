@@ -170,7 +170,7 @@ bool SimMemory::Used(void* p, size_t bytes, size_t prepared) {
   return true;
 }
 
-void SimMemory::Unused(void* p, size_t bytes, size_t ready) {
+Release SimMemory::Unused(void* p, size_t bytes, size_t ready) {
   CheckRange("Unused", Address(p), bytes, options_.physical_page_bytes);
   plan_.Take(OsCall::kUnused);
   LockHolder hold(lock_);
@@ -183,6 +183,7 @@ void SimMemory::Unused(void* p, size_t bytes, size_t ready) {
   }
   MoveLocked(Address(p), bytes, MemoryState::kPrepared,
              [this](void* q, size_t n) { RealHide(q, n, options_.released_is_zero); });
+  return plan_.Count(OsCall::kUnused) <= options_.lazy_releases ? Release::kLazily : Release::kNow;
 }
 
 void SimMemory::Fault(void* p, size_t bytes, size_t ready) {
@@ -218,6 +219,22 @@ void SimMemory::Free(void* p, size_t bytes, size_t mapped, size_t ready) {
 void SimMemory::HugePage(void*, size_t) { plan_.Take(OsCall::kHugePage); }
 void SimMemory::NoHugePage(void*, size_t) { plan_.Take(OsCall::kNoHugePage); }
 void SimMemory::CollapseHugePage(void*, size_t) { plan_.Take(OsCall::kCollapseHugePage); }
+
+void SimMemory::Discard(void* p, size_t bytes) {
+  CheckRange("Discard", Address(p), bytes, options_.physical_page_bytes);
+  plan_.Take(OsCall::kDiscard);
+  LockHolder hold(lock_);
+  const Tally tally = TallyLocked(Address(p), Address(p) + bytes);
+  if (tally[Index(MemoryState::kReady)] != bytes) {
+    Illegal("Discard", Address(p), bytes, "not all Ready");
+  }
+  Real(madvise(p, bytes, MADV_DONTNEED));
+}
+
+void SimMemory::DontDump(void* p, size_t bytes) {
+  CheckRange("DontDump", Address(p), bytes, options_.physical_page_bytes);
+  plan_.Take(OsCall::kDontDump);
+}
 
 int SimMemory::LastError() const { return plan_.RefusedCount() != 0 ? ENOMEM : 0; }
 

@@ -28,6 +28,8 @@ class SimMemory final : public OsMemory {
     size_t huge_page_bytes = size_t{2} << 20;
     // False: memory keeps its contents through Unused, as MADV_FREE may do.
     bool released_is_zero = true;
+    // Unused says kLazily, as with MADV_FREE, for so many calls; then the system refuses it.
+    uint64_t lazy_releases = 0;
   };
 
   SimMemory() : SimMemory(Options{}) {}
@@ -53,12 +55,15 @@ class SimMemory final : public OsMemory {
   [[nodiscard]] void* Reserve(size_t bytes, size_t align) override;
   [[nodiscard]] bool Map(void* p, size_t bytes) override;
   [[nodiscard]] bool Used(void* p, size_t bytes, size_t prepared) override;
-  void Unused(void* p, size_t bytes, size_t ready) override;
+  Release Unused(void* p, size_t bytes, size_t ready) override;
   void Fault(void* p, size_t bytes, size_t ready) override;
   void Free(void* p, size_t bytes, size_t mapped, size_t ready) override;
   void HugePage(void* p, size_t bytes) override;
   void NoHugePage(void* p, size_t bytes) override;
   void CollapseHugePage(void* p, size_t bytes) override;
+  // Ready memory only; its contents become zero.
+  void Discard(void* p, size_t bytes) override;
+  void DontDump(void* p, size_t bytes) override;
   bool ReleasedIsZero() const override { return options_.released_is_zero; }
   int LastError() const override;
 

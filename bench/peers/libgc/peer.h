@@ -52,6 +52,7 @@ inline void Start() {
   GC_allow_register_threads();
 }
 inline void Collect() { GC_gcollect(); }
+inline void FreeOsMemory() { GC_gcollect_and_unmap(); }
 inline uint64_t Collections() { return GC_get_gc_no(); }
 inline std::vector<uint64_t> Pauses() { return {}; }
 inline void PrintHandshakes() {}

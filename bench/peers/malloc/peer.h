@@ -36,6 +36,7 @@ inline void Free(void* p) { std::free(p); }
 struct ThreadScope {};
 inline void Start() {}
 inline void Collect() {}
+inline void FreeOsMemory() {}
 inline uint64_t Collections() { return 0; }
 inline std::vector<uint64_t> Pauses() { return {}; }
 inline void PrintHandshakes() {}

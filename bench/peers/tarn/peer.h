@@ -34,6 +34,7 @@ inline void Free(const void*) {}
 struct ThreadScope {};
 inline void Start() {}
 inline void Collect() { tarn::Collect(); }
+inline void FreeOsMemory() { tarn::FreeOsMemory(); }
 inline uint64_t Collections() { return tarn::ReadMemStats().num_gc; }
 
 // How long each kind of handshake kept threads, and how long its rounds were, since the start.

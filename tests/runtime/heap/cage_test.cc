@@ -37,7 +37,9 @@ class SmallSpaceMemory final : public OsMemory {
   bool Used(void* p, size_t bytes, size_t prepared) override {
     return base_.Used(p, bytes, prepared);
   }
-  void Unused(void* p, size_t bytes, size_t ready) override { base_.Unused(p, bytes, ready); }
+  Release Unused(void* p, size_t bytes, size_t ready) override {
+    return base_.Unused(p, bytes, ready);
+  }
   void Fault(void* p, size_t bytes, size_t ready) override { base_.Fault(p, bytes, ready); }
   void Free(void* p, size_t bytes, size_t mapped, size_t ready) override {
     base_.Free(p, bytes, mapped, ready);
@@ -45,6 +47,8 @@ class SmallSpaceMemory final : public OsMemory {
   void HugePage(void*, size_t) override {}
   void NoHugePage(void*, size_t) override {}
   void CollapseHugePage(void*, size_t) override {}
+  void Discard(void* p, size_t bytes) override { base_.Discard(p, bytes); }
+  void DontDump(void*, size_t) override {}
   bool ReleasedIsZero() const override { return base_.ReleasedIsZero(); }
   int LastError() const override { return base_.LastError(); }
 

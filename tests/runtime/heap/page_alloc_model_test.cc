@@ -116,7 +116,7 @@ class PageAllocModelTest : public ::testing::TestWithParam<size_t> {
     model_.Set(page, n, PageState::kUsed);
     runs_.push_back({page, n});
   }
-  void Release(size_t page, size_t n, ScavengeMode mode);
+  void ReleasePages(PageAlloc::PageRange pages, PageAlloc::PageRange idle, ScavengeMode mode);
 
   struct Run {
     size_t page, npages;
@@ -229,20 +229,31 @@ void PageAllocModelTest::Grow() {
 }
 
 // The callback of a scavenge request: others may allocate and free meanwhile.
-void PageAllocModelTest::Release(size_t page, size_t n, ScavengeMode mode) {
+void PageAllocModelTest::ReleasePages(PageAlloc::PageRange pages, PageAlloc::PageRange idle,
+                                      ScavengeMode mode) {
+  const size_t page = pages.page;
+  const size_t n = pages.npages;
   ASSERT_EQ(model_.Count(page, n, PageState::kFree), n);
   ASSERT_EQ(page % GetParam(), 0u);
   ASSERT_EQ(n % GetParam(), 0u);
   if (mode == ScavengeMode::kForced && GetParam() == 1) {
     ASSERT_EQ(page + n - 1, model_.HighestDirty());
   }
-  model_.Set(page, n, PageState::kHeld);
-  held_ += n;
+  // Of what is idle afterwards nobody may take a page meanwhile.
+  const size_t from = idle.npages != 0 ? std::min(page, idle.page) : page;
+  const size_t end = std::max(page + n, idle.npages != 0 ? idle.page + idle.npages : 0);
+  const size_t held = end - from;
+  ASSERT_EQ(idle.page % 64 + idle.npages % 64, 0u);
+  ASSERT_EQ(model_.Count(from, held, PageState::kReleased), held - n);
+  const size_t chunk = page / kP * kP;
+  ASSERT_EQ(idle.npages == kP, model_.Count(chunk, kP, PageState::kReleased) == kP - n);
+  model_.Set(from, held, PageState::kHeld);
+  held_ += held;
   Check();
   os_.Unused(Address(page), n * kPageBytes, n * kPageBytes);
   for (size_t i = Random(4); i > 0; --i) Random(2) == 0 ? Alloc() : Free();
-  model_.Set(page, n, PageState::kReleased);
-  held_ -= n;
+  model_.Set(from, held, PageState::kReleased);
+  held_ -= held;
   ++releases_;
 }
 
@@ -253,9 +264,10 @@ void PageAllocModelTest::Scavenge() {
   size_t sum = 0;
   const size_t got = alloc_.Scavenge(
       n, mode,
-      [&](size_t page, size_t npages) {
-        sum += npages;
-        Release(page, npages, mode);
+      [&](PageAlloc::PageRange pages, PageAlloc::PageRange idle) {
+        sum += pages.npages;
+        ReleasePages(pages, idle, mode);
+        return Random(2) == 0 ? Release::kNow : Release::kLazily;
       },
       [&] { return HasFatalFailure(); });
   ASSERT_EQ(got, sum);

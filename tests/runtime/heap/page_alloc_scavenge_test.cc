@@ -90,8 +90,9 @@ class ScavengeTest : public ::testing::Test {
   size_t Scavenge(size_t npages, ScavengeMode mode = ScavengeMode::kForced) {
     const size_t got = alloc_.Scavenge(
         npages, mode,
-        [&](size_t page, size_t n) {
-          released_.push_back({page, n});
+        [&](PageAlloc::PageRange r, PageAlloc::PageRange idle) {
+          released_.push_back({r.page, r.npages, idle});
+          return how_;
         },
         [] { return false; });
     alloc_.Verify();
@@ -112,9 +113,11 @@ class ScavengeTest : public ::testing::Test {
 
   struct Run {
     size_t page, npages;
+    PageAlloc::PageRange idle;
   };
   SimMemory os_;
   PageAlloc alloc_;
+  Release how_ = Release::kNow;
   std::vector<Run> released_;
 };
 
@@ -173,7 +176,9 @@ TEST_F(ScavengeTest, TheRequestEndsWhenToldToStop) {
   PageAllocPeer::Build(alloc_, {kBase, kBase + 1, kBase + 2}, {}, {});
   int calls = 0;
   const size_t got = alloc_.Scavenge(
-      kAllPages, ScavengeMode::kForced, [](size_t, size_t) {}, [&] { return ++calls == 2; });
+      kAllPages, ScavengeMode::kForced,
+      [](PageAlloc::PageRange, PageAlloc::PageRange) { return Release::kNow; },
+      [&] { return ++calls == 2; });
   EXPECT_EQ(got, kP);
   alloc_.Verify();
 }
@@ -184,8 +189,9 @@ TEST_F(ScavengeTest, PagesBeingReleasedCannotBeAllocated) {
   size_t page = 0;
   const size_t got = alloc_.Scavenge(
       12, ScavengeMode::kForced,
-      [&](size_t p, size_t n) {
-        page = p;
+      [&](PageAlloc::PageRange r, PageAlloc::PageRange) {
+        page = r.page;
+        const size_t n = r.npages;
         alloc_.Verify();
         EXPECT_EQ(alloc_.FreePages(), kP - n);
         EXPECT_EQ(alloc_.Alloc(kP - n + 1).page, PageAlloc::kNone);
@@ -193,6 +199,7 @@ TEST_F(ScavengeTest, PagesBeingReleasedCannotBeAllocated) {
         EXPECT_EQ(alloc_.Alloc(1).page, PageAlloc::kNone);
         EXPECT_TRUE(alloc_.AllocToCache().Empty());
         alloc_.Verify();
+        return Release::kNow;
       },
       [] { return false; });
   EXPECT_EQ(got, 12u);
@@ -208,14 +215,146 @@ TEST_F(ScavengeTest, PagesFreedDuringAReleaseAreStillFound) {
   bool first = true;
   const size_t got = alloc_.Scavenge(
       kAllPages, ScavengeMode::kForced,
-      [&](size_t, size_t) {
+      [&](PageAlloc::PageRange, PageAlloc::PageRange) {
         if (first) alloc_.Free(PageOf(kBase, 3), 5);
         first = false;
+        return Release::kNow;
       },
       [] { return false; });
   EXPECT_EQ(got, 6u);
   EXPECT_EQ(alloc_.ScavengedFreePages(), 6u);
   alloc_.Verify();
+}
+
+TEST_F(ScavengeTest, GroupsThatNothingUsesAnyMoreAreNamed) {
+  alloc_.SetHugePageBytes(0);
+  PageAllocPeer::Build(alloc_, {kBase, kBase + 1}, {{kBase, 100, 1}}, {{kBase + 1, 0, 40}});
+  struct Step {
+    size_t request, page, npages, idle_page, idle_npages;
+  };
+  const Step steps[] = {
+      {100, kP + kP - 100, 100, kP + kP - 64, 64},  // the second group from the top is not all gone
+      {28, kP + kP - 128, 28, kP + kP - 128, 64},   // now it is
+      {300, kP + 84, 300, kP + 128, 256},           // the groups between
+      {44, kP + 40, 44, kP, kP},                    // the whole chunk
+      {kAllPages, 101, kP - 101, 128, kP - 128},    // above the page in use, then below it
+  };
+  for (const Step& step : steps) {
+    released_.clear();
+    Scavenge(step.request);
+    ASSERT_FALSE(released_.empty());
+    const Run& run = released_[0];
+    EXPECT_EQ(run.page, PageOf(kBase, step.page));
+    EXPECT_EQ(run.npages, step.npages);
+    ASSERT_EQ(run.idle.npages, step.idle_npages);
+    EXPECT_EQ(run.idle.page, PageOf(kBase, step.idle_page));
+  }
+  ASSERT_EQ(released_.size(), 2u);
+  EXPECT_EQ(released_[1].npages, 100u);
+  EXPECT_EQ(released_[1].idle.page, PageOf(kBase, 0));
+  EXPECT_EQ(released_[1].idle.npages, 64u);
+  alloc_.Free(PageOf(kBase, 100), 1);
+  Scavenge(1);
+  EXPECT_EQ(released_[2].idle.npages, kP);
+}
+
+TEST_F(ScavengeTest, NobodyTakesAPageOfAChunkWhoseTablesAreDropped) {
+  alloc_.SetHugePageBytes(0);
+  PageAllocPeer::Build(alloc_, {kBase}, {}, {{kBase, 0, 500}});
+  const size_t got = alloc_.Scavenge(
+      kAllPages, ScavengeMode::kForced,
+      [&](PageAlloc::PageRange r, PageAlloc::PageRange idle) {
+        EXPECT_EQ(r.page, PageOf(kBase, 500));
+        EXPECT_EQ(r.npages, 12u);
+        EXPECT_EQ(idle.page, PageOf(kBase, 0));
+        EXPECT_EQ(idle.npages, kP);
+        EXPECT_EQ(alloc_.HeldPages(), kP);
+        EXPECT_EQ(alloc_.FreePages(), 0u);
+        EXPECT_EQ(alloc_.ScavengedFreePages(), 0u);
+        EXPECT_EQ(alloc_.Alloc(1).page, PageAlloc::kNone);
+        EXPECT_TRUE(alloc_.AllocToCache().Empty());
+        alloc_.Verify();
+        return Release::kNow;
+      },
+      [] { return false; });
+  EXPECT_EQ(got, 12u);
+  EXPECT_EQ(alloc_.ScavengedFreePages(), kP);
+  EXPECT_EQ(alloc_.HeldPages(), 0u);
+  alloc_.Verify();
+}
+
+// Of two huge pages in a chunk one has 248 of 256 pages in use, the other one fewer.
+TEST_F(ScavengeTest, ADenseHugePageStaysWholeUnlessMemoryIsShort) {
+  alloc_.SetHugePageBytes(size_t{2} << 20);
+  PageAllocPeer::Build(alloc_, {kBase, kBase + 1},
+                       {{kBase + 1, 0, 248}, {kBase + 1, 256, 247}, {kBase, 256, 248}}, {});
+  alloc_.scavenge_index().NextGeneration();
+  alloc_.scavenge_index().NextGeneration();
+  EXPECT_EQ(Scavenge(kAllPages, ScavengeMode::kBackground), 9u + 256u);
+  EXPECT_EQ(Scavenge(kAllPages, ScavengeMode::kBackground), 0u);
+  EXPECT_EQ(Scavenge(kAllPages, ScavengeMode::kForced), 8u + 8u);
+}
+
+TEST_F(ScavengeTest, ChunksLeftForTheirHugePagesAreLookedAtInTheNextGeneration) {
+  alloc_.SetHugePageBytes(size_t{2} << 20);
+  PageAllocPeer::Build(alloc_, {kBase}, {{kBase, 0, kP}}, {});
+  alloc_.Free(PageOf(kBase, 256 + 8), 248);
+  alloc_.Free(PageOf(kBase, 0), 4);
+  alloc_.scavenge_index().NextGeneration();
+  alloc_.scavenge_index().NextGeneration();
+  EXPECT_EQ(Scavenge(kAllPages, ScavengeMode::kBackground), 248u);
+  alloc_.Free(PageOf(kBase, 4), 10);
+  EXPECT_EQ(Scavenge(kAllPages, ScavengeMode::kBackground), 0u);
+  alloc_.scavenge_index().NextGeneration();
+  EXPECT_EQ(Scavenge(kAllPages, ScavengeMode::kBackground), 14u);
+}
+
+TEST_F(ScavengeTest, LazilyFreePagesAreCountedUntilTheyAreUsedOrReleasedOtherwise) {
+  alloc_.SetHugePageBytes(0);
+  how_ = Release::kLazily;
+  PageAllocPeer::Build(alloc_, {kBase}, {}, {{kBase, 0, 64}});
+  EXPECT_EQ(Scavenge(kAllPages), kP - 64);
+  EXPECT_EQ(alloc_.LazilyFreePages(), kP - 64) << "pages that were never used are not";
+  const PageAlloc::Result r = alloc_.Alloc(100);
+  EXPECT_EQ(r.scavenged, 100u);
+  EXPECT_EQ(alloc_.LazilyFreePages(), kP - 100);
+  alloc_.Free(r.page, 100);
+  EXPECT_EQ(alloc_.LazilyFreePages(), kP - 100);
+  how_ = Release::kNow;
+  EXPECT_EQ(Scavenge(kAllPages), 100u);
+  EXPECT_EQ(alloc_.LazilyFreePages(), kP - 100);
+  // Through a cache, whose pages are neither.
+  PageCache first = alloc_.AllocToCache();
+  PageCache second = alloc_.AllocToCache();
+  EXPECT_EQ(second.Alloc(8).scavenged, 8u);
+  EXPECT_EQ(alloc_.LazilyFreePages(), kP - 128);
+  alloc_.FlushCache(first);
+  alloc_.FlushCache(second);
+  EXPECT_EQ(alloc_.LazilyFreePages(), kP - 100);
+  alloc_.Verify();
+}
+
+TEST_F(ScavengeTest, OnlyBackedChunksThatStayDenseAreCollapsed) {
+  PageAllocPeer::Build(
+      alloc_, {kBase, kBase + 1, kBase + 2, kBase + 3},
+      {{kBase, 0, kP}, {kBase + 1, 0, 500}, {kBase + 2, 0, 500}, {kBase + 3, 0, 495}},
+      {{kBase + 2, 511, 1}});
+  size_t next = 0;
+  EXPECT_EQ(alloc_.TakeDenseChunk(&next), ScavengeIndex::kNoChunk) << "dense since just now";
+  alloc_.scavenge_index().NextGeneration();
+  next = 0;
+  EXPECT_EQ(alloc_.TakeDenseChunk(&next), kBase);
+  EXPECT_EQ(alloc_.TakeDenseChunk(&next), kBase + 1);
+  EXPECT_EQ(alloc_.TakeDenseChunk(&next), ScavengeIndex::kNoChunk);
+  next = 0;
+  EXPECT_EQ(alloc_.TakeDenseChunk(&next), ScavengeIndex::kNoChunk) << "done before";
+  EXPECT_EQ(Scavenge(kAllPages), 17u + 11u + 12u);
+  alloc_.Free(PageOf(kBase, 0), 1);
+  EXPECT_EQ(Scavenge(1), 1u);
+  EXPECT_EQ(alloc_.Alloc(1).page, PageOf(kBase, 0));
+  alloc_.scavenge_index().NextGeneration();
+  next = 0;
+  EXPECT_EQ(alloc_.TakeDenseChunk(&next), kBase) << "a part was released meanwhile";
 }
 
 }  // namespace

@@ -235,6 +235,99 @@ TEST(LinuxMemoryMadvFreeTest, ARefusalIsRememberedAndTheMemoryReleasedOtherwise)
   os.Free(p, 2 * kMiB, 2 * kMiB, 0);
 }
 
+// Advice that the kernel is made to refuse: 0 passes all calls on.
+struct Advice {
+  static inline int refused = 0;
+  static inline int count[32] = {};
+
+  static int Advise(void* p, size_t bytes, int advice) {
+    if (advice >= 0 && advice < 32) ++count[advice];
+    if (advice == refused || refused == -1) {
+      errno = EINVAL;
+      return -1;
+    }
+    return madvise(p, bytes, advice);
+  }
+};
+
+class AdviceTest : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    Advice::refused = 0;
+    std::memset(Advice::count, 0, sizeof(Advice::count));
+  }
+  static LinuxMemory::Options Injected(bool use_madv_free) {
+    LinuxMemory::Options options;
+    options.use_madv_free = use_madv_free;
+    options.advise = &Advice::Advise;
+    return options;
+  }
+};
+
+TEST_F(AdviceTest, MadvFreeReleasesLazilyUntilItIsRefusedAndNeverAfterwards) {
+  LinuxMemory os(Injected(true));
+  char* const p = static_cast<char*>(os.Reserve(4 * kMiB, kMiB));
+  ASSERT_NE(p, nullptr);
+  ASSERT_TRUE(os.Map(p, 4 * kMiB) && os.Used(p, 4 * kMiB, 4 * kMiB));
+  std::memset(p, 7, 4 * kMiB);
+  EXPECT_EQ(os.Unused(p, kMiB, kMiB), Release::kLazily);
+  Advice::refused = MADV_FREE;
+  EXPECT_EQ(os.Unused(p + kMiB, kMiB, kMiB), Release::kNow);
+  EXPECT_EQ(ResidentPages(p + kMiB, kMiB), 0u);
+  Advice::refused = 0;  // too late
+  EXPECT_EQ(os.Unused(p + 2 * kMiB, kMiB, kMiB), Release::kNow);
+  EXPECT_EQ(Advice::count[MADV_FREE], 2);
+  EXPECT_EQ(Advice::count[MADV_DONTNEED], 2);
+  EXPECT_FALSE(os.ReleasedIsZero());
+  EXPECT_EQ(os.ReadyBytes(), kMiB);
+  os.Free(p, 4 * kMiB, 4 * kMiB, kMiB);
+}
+
+// Each advice refused, and all of them (-1): memory is released and zero all the same.
+TEST_P(AdviceTest, MemoryIsReleasedWhateverIsRefused) {
+  for (const bool use_madv_free : {false, true}) {
+    LinuxMemory os(Injected(use_madv_free));
+    char* const p = static_cast<char*>(os.Reserve(2 * kMiB, kMiB));
+    ASSERT_NE(p, nullptr);
+    Advice::refused = GetParam();
+    os.DontDump(p, 2 * kMiB);
+    ASSERT_TRUE(os.Map(p, 2 * kMiB) && os.Used(p, 2 * kMiB, 2 * kMiB));
+    os.HugePage(p, 2 * kMiB);
+    os.NoHugePage(p, 2 * kMiB);
+    os.CollapseHugePage(p, 2 * kMiB);
+    std::memset(p, 7, 2 * kMiB);
+    const Release how = os.Unused(p, kMiB, kMiB);
+    if (how == Release::kNow) {
+      EXPECT_EQ(ResidentPages(p, kMiB), 0u);
+      EXPECT_TRUE(AllZero(p, kMiB));
+    }
+    ASSERT_TRUE(os.Used(p, kMiB, kMiB));
+    p[0] = 1;
+    os.Discard(p + kMiB, kMiB);
+    EXPECT_TRUE(p[kMiB] == 0 || p[kMiB] == 7);
+    os.Fault(p, 2 * kMiB, 2 * kMiB);
+    ASSERT_TRUE(os.Map(p, 2 * kMiB) && os.Used(p, 2 * kMiB, 2 * kMiB));
+    EXPECT_TRUE(AllZero(p, 2 * kMiB));
+    EXPECT_EQ(os.ReadyBytes(), 2 * kMiB);
+    os.Free(p, 2 * kMiB, 2 * kMiB, 2 * kMiB);
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Refused, AdviceTest,
+                         testing::Values(0, -1, MADV_FREE, MADV_DONTNEED, MADV_HUGEPAGE,
+                                         MADV_NOHUGEPAGE, MADV_DONTDUMP, 25 /* collapse */));
+
+TEST_F(LinuxMemoryTest, DiscardedMemoryIsZeroAndStaysReady) {
+  char* const p = static_cast<char*>(os_.Reserve(kMiB, kMiB));
+  ASSERT_TRUE(os_.Map(p, kMiB) && os_.Used(p, kMiB, kMiB));
+  std::memset(p, 7, kMiB);
+  os_.Discard(p, kMiB / 2);
+  EXPECT_EQ(ResidentPages(p, kMiB / 2), 0u);
+  EXPECT_TRUE(AllZero(p, kMiB / 2));
+  EXPECT_EQ(p[kMiB / 2], 7);
+  EXPECT_EQ(os_.ReadyBytes(), kMiB);
+  os_.Free(p, kMiB, kMiB, kMiB);
+}
+
 TEST(LinuxMemoryInstanceTest, IsOne) {
   EXPECT_EQ(&LinuxMemory::Instance(), &LinuxMemory::Instance());
   EXPECT_GE(LinuxMemory::Instance().PhysicalPageBytes(), 4096u);

@@ -1,0 +1,155 @@
+// The scavenger in a whole program: resident memory falls by itself and at once on request, nothing
+// drifts, the kernel may refuse, and what can be seen of it.
+#include "gc/collect/scavenger.h"
+
+#include <map>
+#include <regex>
+#include <sstream>
+#include <string>
+
+#include "gc/observe/scav_trace.h"
+#include "gtest/gtest.h"
+#include "runtime/thread/sanitizer.h"
+#include "tests/support/subprocess.h"
+
+namespace tarn::rt {
+namespace {
+
+// Sanitizers keep memory of their own, and the time they take is no measure.
+#define TARN_SKIP_UNDER_SANITIZERS() \
+  if (TARN_ASAN || TARN_TSAN) GTEST_SKIP() << "memory and time are the sanitizer's"
+
+struct ChildRun {
+  ProcessResult process;
+  std::map<std::string, uint64_t> values;  // what it printed
+
+  uint64_t operator[](const std::string& name) const {
+    const auto it = values.find(name);
+    EXPECT_TRUE(it != values.end()) << name;
+    return it != values.end() ? it->second : 0;
+  }
+};
+
+ChildRun RunChild(std::vector<std::string> args, const char* godebug = "") {
+  ProcessSpec spec;
+  spec.args = std::move(args);
+  spec.args.insert(spec.args.begin(), TARN_SCAVENGE_CHILD);
+  spec.environment = {{"GODEBUG", godebug}};
+  ChildRun run{RunProcess(spec), {}};
+  EXPECT_EQ(0, run.process.exit_code) << run.process.signal << run.process.err;
+  std::istringstream in(run.process.out);
+  std::string name;
+  for (uint64_t value; in >> name >> value;) run.values[name] = value;
+  return run;
+}
+
+TEST(ScavengerTest, ResidentMemoryFallsByItself) {
+  TARN_SKIP_UNDER_SANITIZERS();
+  const ChildRun run = RunChild({"drop", "300"});
+  EXPECT_GT(run["peak"], 300u << 10);
+  EXPECT_LE(run["after"], run["before"] + (30 << 10));
+  EXPECT_LT(run["milliseconds"], 30'000u);
+  EXPECT_GT(run["released_by_drop"], 270u << 10);
+  EXPECT_EQ(0u, run["lazily_free"]);
+}
+
+TEST(ScavengerTest, WithMadvFreeMemoryIsReleasedButMayStayResident) {
+  TARN_SKIP_UNDER_SANITIZERS();
+  const ChildRun run = RunChild({"free_os", "large"}, "madvdontneed=0,scavtrace=1");
+  EXPECT_LT(run["retained"], run["live"] * 115 / 100);
+  EXPECT_NE(std::string::npos, run.process.err.find("(forced)"));
+}
+
+TEST(ScavengerTest, AKernelThatRefusesMadvFreeGetsMadvDontneed) {
+  TARN_SKIP_UNDER_SANITIZERS();
+  const ChildRun run = RunChild({"refuse_free"}, "madvdontneed=0");
+  EXPECT_LE(run["after"], run["before"] + (10 << 10));
+  EXPECT_EQ(0u, run["lazily_free"]);
+}
+
+class FreeOsMemoryTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(FreeOsMemoryTest, ResidentMemoryIsWithinFivePercentOfLive) {
+  TARN_SKIP_UNDER_SANITIZERS();
+  const ChildRun run = RunChild({"free_os", GetParam()});
+  EXPECT_GT(run["peak"], 550u << 10);
+  EXPECT_GT(run["live"], 220u << 10);
+  EXPECT_LE(run["resident"], run["live"] * 105 / 100);
+}
+INSTANTIATE_TEST_SUITE_P(Shapes, FreeOsMemoryTest, testing::Values("small", "medium", "large"),
+                         [](const auto& shape) { return std::string(shape.param); });
+
+TEST(ScavengerTest, GrowingAndShrinkingDoesNotDrift) {
+  const ChildRun run = RunChild({"grow_shrink", TARN_ASAN || TARN_TSAN ? "40" : "1000"});
+  EXPECT_EQ(run["early_heap_sys"], run["end_heap_sys"]);
+  EXPECT_EQ(run["early_sys"], run["end_sys"]);
+  EXPECT_NEAR(static_cast<double>(run["early_heap_inuse"]),
+              static_cast<double>(run["end_heap_inuse"]), 256);
+  EXPECT_NEAR(static_cast<double>(run["early_heap_retained"]),
+              static_cast<double>(run["end_heap_retained"]), 256);
+  if (TARN_ASAN || TARN_TSAN) return;
+  EXPECT_EQ(run["early_size"], run["end_size"]);
+  EXPECT_LE(run["end_mappings"], run["early_mappings"] + 2) << "malloc may add one";
+}
+
+TEST(ScavengerTest, SideTablesStayOutOfCoreFiles) {
+  TARN_SKIP_UNDER_SANITIZERS();
+  const ChildRun run = RunChild({"dump"});
+  EXPECT_GT(run["in_use"], 200u << 10);
+  // 4 % of the heap are tables.
+  EXPECT_GT(run["left_out"], run["in_use"] * 3 / 100);
+  EXPECT_GE(run["dumped"], run["in_use"]);
+  EXPECT_LE(run["dumped"], run["in_use"] + (16 << 10));
+}
+
+TEST(ScavengerTest, EveryHugePagePolicyWorks) {
+  for (const char* policy : {"thp=default", "thp=always", "thp=never", "thp=collapse"}) {
+    SCOPED_TRACE(policy);
+    const ChildRun run = RunChild({"thp"}, policy);
+    if (std::string(policy) == "thp=never") {
+      EXPECT_EQ(0u, run["huge"]);
+    }
+    std::printf("%s: %lu KiB of huge pages\n", policy, static_cast<unsigned long>(run["huge"]));
+  }
+}
+
+TEST(ScavengerTest, ForkWhileItWorks) {
+  if (TARN_TSAN) GTEST_SKIP() << "no threads after fork under ThreadSanitizer";
+  RunChild({"fork"});
+}
+
+TEST(ScavTraceTest, LineHasGosFormat) {
+  ScavRecord r;
+  r.background = 1 << 20;
+  r.released = 20 << 20;
+  r.in_use = 91 << 20;
+  r.retained = 100 << 20;
+  const std::string line = "scav 1024 KiB work (bg), 0 KiB work (eager), 20480 KiB now, 91% util";
+  EXPECT_EQ(line, ScavTraceLine(r));
+  r.forced = true;
+  EXPECT_EQ(line + " (forced)", ScavTraceLine(r));
+  r.forced = false;
+  r.was_reset = true;
+  EXPECT_EQ(line + " [controller reset]", ScavTraceLine(r));
+  EXPECT_EQ("scav 0 KiB work (bg), 0 KiB work (eager), 0 KiB now, 100% util", ScavTraceLine({}));
+}
+
+TEST(ScavTraceTest, ProgramPrintsALinePerCollectionAndForEachRequest) {
+  const ChildRun run = RunChild({"grow_shrink", "8"}, "scavtrace=1,gctrace=1");
+  const std::regex pattern(
+      R"(scav \d+ KiB work \(bg\), \d+ KiB work \(eager\), \d+ KiB now, \d+% util( \(forced\))?)");
+  size_t cycles = 0, lines = 0, forced = 0;
+  for (const std::string& line : Lines(run.process.err)) {
+    if (line.starts_with("gc ")) ++cycles;
+    if (!line.starts_with("scav ")) continue;
+    std::smatch match;
+    ASSERT_TRUE(std::regex_match(line, match, pattern)) << line;
+    match[1].matched ? ++forced : ++lines;
+  }
+  EXPECT_GE(lines + 1, cycles) << "the last one may be cut off by the exit";
+  EXPECT_LE(lines, cycles);
+  EXPECT_EQ(7u, forced);
+}
+
+}  // namespace
+}  // namespace tarn::rt
