@@ -53,6 +53,7 @@ class FaultyMemory final : public OsMemory {
     base_.CollapseHugePage(p, bytes);
   }
   bool ReleasedIsZero() const override { return base_.ReleasedIsZero(); }
+  size_t ReadyBytes() const override { return base_.ReadyBytes(); }
   int LastError() const override { return plan_.RefusedCount() != 0 ? ENOMEM : base_.LastError(); }
 
  private:

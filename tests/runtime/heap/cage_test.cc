@@ -46,6 +46,7 @@ class SmallSpaceMemory final : public OsMemory {
   void NoHugePage(void*, size_t) override {}
   void CollapseHugePage(void*, size_t) override {}
   bool ReleasedIsZero() const override { return base_.ReleasedIsZero(); }
+  size_t ReadyBytes() const override { return base_.ReadyBytes(); }
   int LastError() const override { return base_.LastError(); }
 
  private:
