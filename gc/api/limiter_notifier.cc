@@ -17,7 +17,11 @@ bool LimiterNotifier::Set(LimiterCallback fn, void* arg) {
     fn_ = fn;
     arg_ = arg;
     must_start = fn != nullptr && !is_running_;
-    if (must_start) is_running_ = true;
+    if (must_start) {
+      is_running_ = true;
+      // relaxed: what came before is not news.
+      seen_ = collector_.limiter_engagements().load(std::memory_order_relaxed);
+    }
   }
   if (must_start) {
     bool ok = false;
@@ -60,17 +64,15 @@ void LimiterNotifier::CallOnce() {
 void LimiterNotifier::Loop() {
   thread_.store(gettid(), std::memory_order_relaxed);
   std::atomic<uint32_t>& engagements = collector_.limiter_engagements();
-  // What came before the thread began is not news, but for the one that may have come since Set.
-  uint32_t seen = engagements.load(std::memory_order_relaxed);
   for (;;) {
     // relaxed: the futex compares again.
     const uint32_t now = engagements.load(std::memory_order_relaxed);
-    if (now == seen) {
+    if (now == seen_) {
       // The function may have attached the thread, so it waits as a blocked one.
-      RunBlocked([&] { FutexWait(engagements, seen); });
+      RunBlocked([&] { FutexWait(engagements, seen_); });
       continue;
     }
-    seen = now;
+    seen_ = now;
     const int64_t start = MonotonicNanos();
     CallOnce();
     const int64_t rest = kMinIntervalNanos - (MonotonicNanos() - start);

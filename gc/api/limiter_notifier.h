@@ -41,6 +41,7 @@ class LimiterNotifier {
   LimiterCallback fn_ ABSL_GUARDED_BY(lock_) = nullptr;
   void* arg_ ABSL_GUARDED_BY(lock_) = nullptr;
   bool is_running_ ABSL_GUARDED_BY(lock_) = false;
+  uint32_t seen_ = 0;               // the thread's; written before it starts
   std::atomic<uint32_t> busy_{0};   // futex
   std::atomic<int32_t> thread_{0};  // its id; relaxed: compared with one's own
 };

@@ -63,16 +63,20 @@ MarkProgress Collector::Progress() const {
 
 CpuLimiter::Used Collector::TakeUsed(int64_t now) {
   CpuLimiter::Used used;
-  const int64_t capacity = (now - limiter_wall_) * options_.procs;
-  const int64_t waited = std::min(capacity, waited_nanos_.exchange(0, std::memory_order_relaxed));
-  const int64_t releasing =
-      heap_.pages().limits().release_nanos.exchange(0, std::memory_order_relaxed);
-  used.assist = assists_.TakeTime() + releasing + waited;
-  // CPU that this process did not use counts as idle, and so do markers at idle priority.
+  used.assist = assists_.TakeTime() +
+                heap_.pages().limits().release_nanos.exchange(0, std::memory_order_relaxed);
+  // CPU that this process did not use counts as idle, and so do markers at idle priority. Not what the
+  // limiter takes for the background markers': on a busy machine they may have had less.
   const int64_t cpu = ProcessCpuNanos();
+  const int64_t capacity = (now - limiter_wall_) * options_.procs;
+  const int64_t background =
+      phase_.Get() == Phase::kMark
+          ? static_cast<int64_t>(static_cast<double>(capacity) * kBackgroundUtilization)
+          : 0;
   const int64_t idle_mark = workers_.totals().idle_cpu.load(std::memory_order_relaxed);
-  used.idle = std::max<int64_t>(0, capacity - (cpu - process_cpu_) - waited) +
+  used.idle = std::max<int64_t>(0, capacity - (cpu - process_cpu_)) +
               std::max<int64_t>(0, idle_mark - idle_mark_seen_);
+  used.idle = std::clamp<int64_t>(capacity - background - used.assist, 0, used.idle);
   process_cpu_ = cpu;
   limiter_wall_ = now;
   idle_mark_seen_ = idle_mark;
@@ -358,7 +362,7 @@ void Collector::FinishMarking(CycleRecord& record) {
   // With the world stopped nothing needs room for sweeping: it is done when it is needed.
   external_marked_ = external;
   CommitLocked(/*sweep_done=*/options_.stop_the_world != 0);
-  NoteRoomLocked(record.marked);
+  NoteRoomLocked(record.marked, black);
   if (options_.stop_the_world == 0) sweep_debt_.Set(HeapStats::Get(stats.trigger));
 }
 

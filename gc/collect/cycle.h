@@ -145,7 +145,7 @@ class Collector {
   void ReleaseAboveLimit();
   void SetNextDerivation();
   void DeriveGoalAnew() ABSL_LOCKS_EXCLUDED(lock_);
-  void NoteRoomLocked(uint64_t marked) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void NoteRoomLocked(uint64_t marked, uint64_t black) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void NoteLimiterLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void ReportUnderflow(uint64_t charged, uint64_t taken);
 
@@ -220,9 +220,10 @@ class Collector {
   std::atomic<bool> limit_gives_way_{false};  // to the minimum GOGC
   std::atomic<bool> underflow_reported_{false};
   bool was_waited_for_ = false;  // the cycle that runs, from its start; the driver's
+  int futile_waits_ ABSL_GUARDED_BY(lock_) = 0;   // cycles in a row, see NoteRoomLocked
+  int futile_cycles_ ABSL_GUARDED_BY(lock_) = 0;  // since nobody waits
   std::atomic<uint32_t> waiting_for_room_{0};
   std::atomic<uint64_t> next_derivation_{0};
-  std::atomic<int64_t> waited_nanos_{0};  // by threads in WaitForRoom, since taken
   std::atomic<uint32_t> limiter_engagements_{0};
   std::atomic<uint64_t> last_limited_cycle_{0};
 };

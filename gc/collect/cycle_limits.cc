@@ -186,11 +186,8 @@ bool Collector::WaitForRoom(int& waits) {
     const uint32_t done = completed_.load(std::memory_order_acquire);
     if (static_cast<int32_t>(done - target) >= 0 || assists_.limited()) break;
     if (driver_.load(std::memory_order_relaxed) == kNoDriver) break;
-    const int64_t start = MonotonicNanos();
     RunBlocked([&] { FutexWait(completed_, done, kLookNanos); });
     const int64_t now = MonotonicNanos();
-    // A CPU that the program would use: it counts as the collector's.
-    waited_nanos_.fetch_add(now - start, std::memory_order_relaxed);
     RuntimeScope scope;
     if (lock_.TryAcquire()) {
       if (limiter_.NeedUpdate(now)) UpdateLimiterLocked(now);
@@ -201,16 +198,25 @@ bool Collector::WaitForRoom(int& waits) {
   return !assists_.limited();
 }
 
-// At the end of a cycle. One that was waited for from its start, so that little was allocated beside
-// it, and that found next to no room: the live data do not fit.
-void Collector::NoteRoomLocked(uint64_t marked) {
-  const uint64_t goal = goal_.load(std::memory_order_relaxed);
-  const bool has_room = goal != kNoGoal && SaturatingSub(goal, marked) >= goal / kWorthwhileShare;
-  if (has_room) {
-    is_waiting_futile_.store(false, std::memory_order_relaxed);
-  } else if (was_waited_for_) {
-    is_waiting_futile_.store(true, std::memory_order_relaxed);
+// At the end of a cycle that marked `marked` bytes, of which `black` were allocated beside it. When
+// threads waited for two cycles in a row from their start, and what was there before hardly fits all
+// the same, waiting does not help. (The first of the two still finds what died during the one before.)
+// After some cycles it is tried again.
+void Collector::NoteRoomLocked(uint64_t marked, uint64_t black) {
+  constexpr int kCyclesToGiveUp = 2, kCyclesToTryAgain = 8;
+  const uint64_t limit = pacer_.memory_limit();
+  const MemoryReading memory = ReadMemory();
+  const uint64_t overhead =
+      SaturatingSub(memory.mapped_ready, memory.heap_free + memory.object_bytes);
+  const uint64_t needed = SaturatingSub(marked, black) + overhead;
+  if (needed <= limit - limit / kWorthwhileShare) {
+    futile_waits_ = futile_cycles_ = 0;
+  } else if (futile_waits_ >= kCyclesToGiveUp) {
+    if (++futile_cycles_ > kCyclesToTryAgain) futile_waits_ = futile_cycles_ = 0;
+  } else {
+    futile_waits_ = was_waited_for_ ? futile_waits_ + 1 : 0;
   }
+  is_waiting_futile_.store(futile_waits_ >= kCyclesToGiveUp, std::memory_order_relaxed);
 }
 
 // --- External bytes ---
