@@ -85,7 +85,7 @@ uint64_t ResidentBytes() {
 }
 
 uint64_t SlotBytes(size_t bytes) {
-  const size_t c = internal::SizeToClass(bytes);
+  const size_t c = internal::SizeToAlignedClass(bytes, 8);
   return c != 0 ? internal::kClassBytes[c]
                 : (bytes + internal::kPageBytes - 1) / internal::kPageBytes * internal::kPageBytes;
 }
