@@ -65,8 +65,9 @@ CpuLimiter::Used Collector::TakeUsed(int64_t now) {
   CpuLimiter::Used used;
   used.assist = assists_.TakeTime() +
                 heap_.pages().limits().release_nanos.exchange(0, std::memory_order_relaxed);
-  // CPU that this process did not use counts as idle, and so do markers at idle priority. Not what the
-  // limiter takes for the background markers': on a busy machine they may have had less.
+  // CPU that this process did not use counts as idle, and so do markers at idle priority, but for those
+  // that the program had to wait for. Not what the limiter takes for the background markers': on a busy
+  // machine they may have had less.
   const int64_t cpu = ProcessCpuNanos();
   const int64_t capacity = (now - limiter_wall_) * options_.procs;
   const int64_t background =
@@ -74,8 +75,13 @@ CpuLimiter::Used Collector::TakeUsed(int64_t now) {
           ? static_cast<int64_t>(static_cast<double>(capacity) * kBackgroundUtilization)
           : 0;
   const int64_t idle_mark = workers_.totals().idle_cpu.load(std::memory_order_relaxed);
-  used.idle = std::max<int64_t>(0, capacity - (cpu - process_cpu_)) +
-              std::max<int64_t>(0, idle_mark - idle_mark_seen_);
+  const int64_t idle_marked = std::max<int64_t>(0, idle_mark - idle_mark_seen_);
+  const int64_t wall = std::max<int64_t>(1, now - limiter_wall_);
+  const int64_t held = std::min(wall, held_nanos_.exchange(0, std::memory_order_relaxed));
+  const auto waited_for = static_cast<int64_t>(
+      static_cast<double>(idle_marked) * static_cast<double>(held) / static_cast<double>(wall));
+  used.assist += waited_for;
+  used.idle = std::max<int64_t>(0, capacity - (cpu - process_cpu_)) + idle_marked - waited_for;
   used.idle = std::clamp<int64_t>(capacity - background - used.assist, 0, used.idle);
   process_cpu_ = cpu;
   limiter_wall_ = now;

@@ -224,6 +224,7 @@ class Collector {
   int futile_cycles_ ABSL_GUARDED_BY(lock_) = 0;  // since nobody waits
   std::atomic<uint32_t> waiting_for_room_{0};
   std::atomic<uint64_t> next_derivation_{0};
+  std::atomic<int64_t> held_nanos_{0};  // by threads that waited for the collector, since taken
   std::atomic<uint32_t> limiter_engagements_{0};
   std::atomic<uint64_t> last_limited_cycle_{0};
 };

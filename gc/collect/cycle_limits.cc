@@ -186,8 +186,10 @@ bool Collector::WaitForRoom(int& waits) {
     const uint32_t done = completed_.load(std::memory_order_acquire);
     if (static_cast<int32_t>(done - target) >= 0 || assists_.limited()) break;
     if (driver_.load(std::memory_order_relaxed) == kNoDriver) break;
+    const int64_t start = MonotonicNanos();
     RunBlocked([&] { FutexWait(completed_, done, kLookNanos); });
     const int64_t now = MonotonicNanos();
+    held_nanos_.fetch_add(now - start, std::memory_order_relaxed);
     RuntimeScope scope;
     if (lock_.TryAcquire()) {
       if (limiter_.NeedUpdate(now)) UpdateLimiterLocked(now);

@@ -116,7 +116,9 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
   if (options_.stop_the_world == 0 && !assists_.limited() && IsPastGoal(bytes) && IsCycleWanted()) {
     m.cache->FlushLive();
     const uint32_t done = completed_.load(std::memory_order_relaxed);  // relaxed: the wait compares
-    RunBlocked([&] { FutexWait(completed_, done, NapNanos(bytes)); });
+    const int64_t nap = NapNanos(bytes);
+    held_nanos_.fetch_add(nap, std::memory_order_relaxed);
+    RunBlocked([&] { FutexWait(completed_, done, nap); });
   }
 }
 
@@ -133,7 +135,9 @@ void Collector::Assist(Mutator& m, uint64_t bytes) {
   constexpr uint32_t kDebtRunBytes = 1 << 10;
   m.cache->SetMaxRunBytes(is_paid ? ThreadCache::kMaxRunBytes : kDebtRunBytes);
   if (!is_paid && IsPastGoal(bytes) && phase_.Get() == Phase::kMark) {
-    RunBlocked([&] { queue_.WaitForPublished(published, NapNanos(bytes)); });
+    const int64_t nap = NapNanos(bytes);
+    held_nanos_.fetch_add(nap, std::memory_order_relaxed);
+    RunBlocked([&] { queue_.WaitForPublished(published, nap); });
   }
 }
 

@@ -65,11 +65,11 @@ struct Node {
 // Lists and blocks, dropped and made again; all contents checked. Returns the calls that threw.
 int Work() {
   int thrown = 0;
-  for (int round = 0; round < 6; ++round) {
+  for (int round = 0; round < 3; ++round) {
     gc_root<Node> head;
     uint64_t length = 0;
     std::vector<gc_root<char>> blocks;
-    for (uint64_t i = 0; i < 60000; ++i) {
+    for (uint64_t i = 0; i < 30000; ++i) {
       try {
         Node* n = make_gc<Node>();
         n->value = i;
@@ -92,7 +92,7 @@ int Work() {
     uint64_t n = 0;
     for (const Node* p = head.get(); p != nullptr; p = p->next.get()) ++n;
     if (n != length) std::abort();
-    if (round == 3) SetMemoryLimit(12 << 20);  // releases memory from here on
+    if (round == 0) SetMemoryLimit(9 << 20);  // releases memory from here on
   }
   VerifyHeapForDebugging();
   return thrown;
