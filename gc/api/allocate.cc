@@ -2,6 +2,7 @@
 // I1 A collection happens before memory is taken, never between taking it and returning it: threads
 // with
 //    precise roots hold no unrooted object while they wait.
+#include <cstring>
 #include <new>
 
 #include "gc/api/instance.h"
@@ -60,8 +61,18 @@ void* TakeSmall(ThreadCache& cache, uint32_t span_class) {
   return cache.Allocate(static_cast<uint16_t>(span_class));
 }
 
+// What takes longer than a handshake should wait is done as a blocked thread.
+void ZeroLarge(void* p, size_t bytes) {
+  constexpr size_t kQuickBytes = 64 << 10;
+  if (bytes <= kQuickBytes) {
+    std::memset(p, 0, bytes);
+  } else {
+    rt::RunBlocked([&] { std::memset(p, 0, bytes); });
+  }
+}
+
 void* TakeLarge(ThreadCache& cache, uint32_t span_class, size_t bytes) {
-  return cache.AllocateLarge(static_cast<uint16_t>(span_class), bytes);
+  return cache.AllocateLarge(static_cast<uint16_t>(span_class), bytes, &ZeroLarge);
 }
 
 // Here, unlike on the fast path, the number leads to the tables of classes and layouts: each acquire

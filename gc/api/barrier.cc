@@ -67,12 +67,18 @@ void StoreCodedWordSlow(std::atomic<uintptr_t>* slot, uintptr_t word,
   StoreShaded(slot, word, codec);
 }
 
-void ShadeInitialSlow(uintptr_t pointer) noexcept {
-  rt::Instance::Get();
+void ShadeInitialSlow(uintptr_t slot, uintptr_t word, const WordCodec& codec) noexcept {
+  const rt::Heap& heap = rt::Instance::Get().heap();
   rt::Mutator& m = rt::EnsureAttached();
   rt::BarrierScope scope;
   // relaxed: as above.
-  if (t_block.barrier_on.load(std::memory_order_relaxed) != 0) Shade(m, pointer);
+  if (t_block.barrier_on.load(std::memory_order_relaxed) == 0) return;
+  Shade(m, codec.Decode(word));
+  // Outside the heap the memory may hold anything; inside it holds zero or an earlier value.
+  if (!heap.cage().Contains(slot)) return;
+  // relaxed: the thread's own slot.
+  Shade(m,
+        codec.Decode(__atomic_load_n(reinterpret_cast<const uintptr_t*>(slot), __ATOMIC_RELAXED)));
 }
 
 }  // namespace tarn::internal

@@ -48,6 +48,15 @@ void OnAttached(Mutator& m) {
   }
   m.block()->barrier_on.store(state.barrier_on.load(std::memory_order_relaxed),
                               std::memory_order_relaxed);
+  // The thread is too late for the round that scans stacks, and whoever gave it a pointer may have
+  // dropped it before its own answer. Later in the cycle the scan finds nothing new. Not when marking
+  // is over: in kMark, the last round still has to take the registry's lock, and what is queued until
+  // then is dropped after it.
+  if (state.black_gen.load(std::memory_order_relaxed) != 0 &&
+      instance.collector().phase().Get() == Phase::kMark) {
+    instance.collector().roots().ScanThread(m);
+    m.gc->shaded = true;
+  }
 }
 
 void OnDetaching(Mutator& m) {
@@ -149,7 +158,6 @@ absl::Status Instance::Start(const Options& options) {
                         std::getenv("MEMLIMIT"), std::getenv("GOMEMLIMIT"),
                         std::getenv("MEMHARDLIMIT"), std::getenv("MEMLIMIT_MINGOGC")},
                        complaints);
-  for (const std::string& line : complaints) RawLine().Str(line).WriteTo();
   if (absl::Status s = ApplyOptions(options, settings); !s.ok()) return s;
   static LinuxMemory* os = &LinuxMemory::Instance();
   auto* instance = new Instance(*os, settings);
@@ -162,6 +170,7 @@ absl::Status Instance::Start(const Options& options) {
   if (pthread_atfork(&AtforkPrepare, &AtforkParent, &AtforkChild) != 0) {
     return absl::ResourceExhaustedError("tarn: pthread_atfork failed");
   }
+  for (const std::string& line : complaints) RawLine().Str(line).WriteTo();
   // release: pairs with the acquire in Get and IfStarted.
   instance_.store(instance, std::memory_order_release);
   return absl::OkStatus();

@@ -22,7 +22,7 @@ Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& me
     : heap_(heap),
       layouts_(layouts),
       options_(options),
-      roots_(heap, memory),
+      roots_(heap, layouts, memory),
       workers_(heap, layouts, queue_),
       assists_(heap, layouts, queue_, workers_),
       sweep_debt_(heap),
@@ -121,12 +121,13 @@ void Collector::DriverLoop() {
       constexpr int64_t kLookNanos = 1'000'000'000;
       FutexWait(requested_, wanted, kLookNanos);
       LockHolder hold(lock_);
-      if (!PeriodicCycleDue(pacer_.gc_percent(), WallNanos(), totals_.last_end_wall,
+      if (!PeriodicCycleDue(pacer_.gc_percent(), MonotonicNanos(), totals_.last_end,
                             totals_.cycles)) {
         continue;
       }
       kind = CycleKind::kPeriodic;
     }
+    LetForksPass();
     LockHolder cycle(cycle_lock_);
     {
       LockHolder hold(lock_);
@@ -149,6 +150,16 @@ void Collector::DriverLoop() {
     ReleaseAboveLimit();
     LockHolder hold(lock_);
     CommitLocked(/*sweep_done=*/true);
+  }
+}
+
+// Cycles may follow one another without a pause, and who waits for a lock is slower to take it than
+// who has just released it.
+void Collector::LetForksPass() {
+  // relaxed: one that is not seen now waits for one cycle.
+  while (const uint32_t n = forks_waiting_.load(std::memory_order_relaxed)) {
+    constexpr int64_t kRecheckNanos = 1'000'000;
+    FutexWait(forks_waiting_, n, kRecheckNanos);
   }
 }
 
@@ -223,9 +234,7 @@ MarkTeam Collector::TeamFor(const WorkerPlan& plan) const {
   } else {
     team.driver_share = std::min(1.0, plan.fractional_share * options_.procs);
   }
-  const bool has_idle = options_.idle_workers && CanLeaveIdlePriority();
-  if (has_idle) team.idle = plan.max_idle;
-  if (team.idle == 0 && plan.dedicated == 0 && !has_idle) team.driver_share = 1;
+  if (options_.idle_workers && CanLeaveIdlePriority()) team.idle = plan.max_idle;
   return team;
 }
 
@@ -291,6 +300,7 @@ void Collector::StartMarking(CycleRecord& record, CycleKind kind) {
   stack_work_.store(record.stacks, std::memory_order_relaxed);
   // Tracing starts when all threads allocate black: an object with a Trace method that is found from
   // now on is either finished or was scanned and marked by its thread's H2.
+  workers_.Prepare(team);
   workers_.Begin(team);
   assists_.Begin(static_cast<uint32_t>(record.number), ratio);
   ScanGlobals(record);
@@ -310,7 +320,7 @@ WorkerPlan Collector::StartPacerLocked(CycleRecord& record, CycleKind kind) {
 
 void Collector::ScanGlobals(CycleRecord& record) {
   MarkSink sink(queue_);
-  record.globals = roots_.ScanCells(sink);
+  record.globals = roots_.ScanCells(sink) + roots_.ScanRanges(sink);
   globals_work_.store(record.globals, std::memory_order_relaxed);
 }
 
@@ -342,9 +352,12 @@ void Collector::FinishMarking(CycleRecord& record) {
   // Threads that allocate meanwhile add to both counters; what falls between the two reads is a run
   // or two.
   const uint64_t black = stats.black.load(std::memory_order_relaxed);
+  const uint64_t external = HeapStats::Get(stats.external_bytes);
+  const LiveEstimate estimate = EstimateLive(
+      {record.marked, black, last_traced_, SaturatingSub(record.live_at_start, external)});
+  last_traced_ = record.marked;
   record.marked += black;
   HeapStats::Add(stats.live, record.marked - HeapStats::Get(stats.live));
-  const uint64_t external = HeapStats::Get(stats.external_bytes);
   record.marked += external;
   HeapStats::Add(stats.scan, end.heap_work - HeapStats::Get(stats.scan));
   heap_.FlipSweepgen();
@@ -364,7 +377,7 @@ void Collector::FinishMarking(CycleRecord& record) {
   record.pacer_end = {report.utilization, end.heap_work,        end.stack_work,
                       end.globals_work,   report.expected_work, report.triggered,
                       report.live,        report.goal,          report.cons_mark};
-  pacer_.ResetLive(record.marked, end);
+  pacer_.ResetLive(estimate.live + external, end, estimate.floating);
   // With the world stopped nothing needs room for sweeping: it is done when it is needed.
   external_marked_ = external;
   CommitLocked(/*sweep_done=*/options_.stop_the_world != 0);
@@ -387,6 +400,7 @@ void Collector::Report(CycleRecord& record, int64_t start) {
     const size_t slot = totals_.cycles % 256;
     ++totals_.cycles;
     if (record.forced) ++totals_.forced;
+    totals_.last_end = end;
     totals_.last_end_wall = WallNanos();
     totals_.pause_total += pause;
     totals_.pauses[slot] = pause;

@@ -32,6 +32,7 @@
 #include "gc/collect/sweeper.h"
 #include "gc/collect/workers.h"
 #include "gc/control/cpu_limiter.h"
+#include "gc/control/live_estimate.h"
 #include "gc/control/pacer.h"
 #include "gc/observe/gc_trace.h"
 #include "gc/observe/handshake_recorder.h"
@@ -62,6 +63,7 @@ struct CollectorOptions {
 struct CycleTotals {
   uint64_t cycles = 0;
   uint64_t forced = 0;
+  int64_t last_end = 0;       // by the monotonic clock: unlike the next, nobody sets it
   int64_t last_end_wall = 0;  // nanoseconds since 1970
   uint64_t pause_total = 0;
   uint64_t pauses[256] = {};      // ring, newest at (cycles + 255) % 256
@@ -128,8 +130,8 @@ class Collector {
   bool EnsureDriver() ABSL_LOCKS_EXCLUDED(lock_);
   bool RequestIfDue(uint64_t bytes, uint32_t& cycle);
   void Request(uint32_t cycle) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
-  void WaitFor(uint32_t cycle);
-  static int64_t NapNanos(uint64_t bytes);
+  bool WaitFor(uint32_t cycle);
+  int64_t NapNanos(uint64_t bytes) const;
   bool IsPastGoal(uint64_t bytes) const;
   bool IsCycleWanted() const;
   void Assist(Mutator& m, uint64_t bytes);
@@ -152,6 +154,7 @@ class Collector {
   static void DriverMain(void* self);
   void DriverLoop();
   bool NextCycle(uint32_t wanted);
+  void LetForksPass();
   void SweepAsDriver();
   bool SweepOneAsDriver(uint16_t span_class);
   void BeginDriverWork();
@@ -197,7 +200,9 @@ class Collector {
   int64_t idle_mark_seen_ ABSL_GUARDED_BY(lock_) = 0;
   int64_t limiter_wall_ ABSL_GUARDED_BY(lock_) = 0;
   CycleTotals totals_ ABSL_GUARDED_BY(lock_);
-  Lock cycle_lock_;  // held by the driver during a cycle, by fork() around it
+  uint64_t last_traced_ = 0;  // the driver's: what the last cycle marked, without black allocation
+  Lock cycle_lock_;           // held by the driver during a cycle, by fork() around it
+  std::atomic<uint32_t> forks_waiting_{0};  // futex: the driver lets them go first
 
   std::atomic<uint32_t> driver_held_{0};      // futex: the driver sleeps on it between two spans
   std::atomic<uint32_t> driver_sweeping_{0};  // futex: HoldDriver sleeps on it

@@ -15,6 +15,7 @@
 #include "runtime/os/os_thread_linux.h"
 #include "runtime/thread/handshake.h"
 #include "runtime/thread/runtime_scope.h"
+#include "runtime/thread/thread_registry.h"
 
 namespace tarn::rt {
 
@@ -33,27 +34,35 @@ bool Collector::EnsureDriver() {
   return ok;
 }
 
-void Collector::WaitFor(uint32_t cycle) {
-  constexpr int64_t kRecheckNanos = 100'000'000;  // in case the driver could not be started
+// False if there is no driver: another thread was starting it, and failed.
+bool Collector::WaitFor(uint32_t cycle) {
+  constexpr int64_t kRecheckNanos = 100'000'000;
+  bool is_done = false;
   RunBlocked([&] {
     for (;;) {
       // acquire: pairs with the release in Report; the cycle's effects are visible.
       const uint32_t done = completed_.load(std::memory_order_acquire);
-      if (static_cast<int32_t>(done - cycle) >= 0) return;
+      is_done = static_cast<int32_t>(done - cycle) >= 0;
       // relaxed: rechecked.
-      if (driver_.load(std::memory_order_relaxed) == kNoDriver) return;
+      if (is_done || driver_.load(std::memory_order_relaxed) == kNoDriver) return;
       FutexWait(completed_, done, kRecheckNanos);
     }
   });
+  return is_done;
 }
 
 // The program is at its goal before marking is over: lets the collector catch up. The time follows
 // from the bytes, about 200 MB a second, within bounds that keep the wait for small objects short
-// (the system adds its timer slack, 50 us) and that for large ones near what zeroing them costs.
-int64_t Collector::NapNanos(uint64_t bytes) {
+// (the system adds its timer slack, 50 us) and that for large ones near what zeroing them costs. Where
+// threads share CPUs it is longer by as much: they wait for one another anyway, and together they
+// would run away from a collector that gets no more CPU than each of them.
+int64_t Collector::NapNanos(uint64_t bytes) const {
   constexpr uint64_t kNanosPerByte = 5, kMinNanos = 20'000, kMaxNanos = 1'000'000;
-  return static_cast<int64_t>(
-      std::clamp(std::min(bytes, kMaxNanos) * kNanosPerByte, kMinNanos, kMaxNanos));
+  const uint64_t alone =
+      std::clamp(std::min(bytes, kMaxNanos) * kNanosPerByte, kMinNanos, kMaxNanos);
+  constexpr uint64_t kMostCrowd = 64;
+  const uint64_t crowd = ThreadRegistry::Get().count() / static_cast<uint64_t>(options_.procs);
+  return static_cast<int64_t>(alone * std::clamp<uint64_t>(crowd, 1, kMostCrowd));
 }
 
 // relaxed (all): a thread that sees a stale number naps once more or less.
@@ -164,11 +173,11 @@ void Collector::CollectNow() {
     forced_ = true;
     Request(target);
   }
-  if (!EnsureDriver()) {
+  do {
+    if (EnsureDriver()) continue;
     RawLine().Str("tarn: cannot start the collector's thread; no collection").WriteTo();
     return;
-  }
-  WaitFor(target);
+  } while (!WaitFor(target));
   RuntimeScope scope;
   SweepAll(heap_);
   // The driver may be at the last span. seq_cst: pairs with BeginDriverWork.
@@ -202,7 +211,11 @@ double Collector::GcCpuFraction() {
 }
 
 void Collector::PrepareFork() {
+  // relaxed: the driver asks again before each cycle.
+  forks_waiting_.fetch_add(1, std::memory_order_relaxed);
   RunBlocked([&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { cycle_lock_.Acquire(); });
+  forks_waiting_.fetch_sub(1, std::memory_order_relaxed);
+  FutexWake(forks_waiting_, 1);
 }
 
 void Collector::LockForFork() { lock_.Acquire(); }
@@ -213,7 +226,9 @@ void Collector::ParentAfterFork() {
 }
 
 void Collector::ChildAfterFork() {
-  driver_.store(kNoDriver, std::memory_order_relaxed);  // relaxed: the child has one thread
+  // relaxed (both): the child has one thread.
+  driver_.store(kNoDriver, std::memory_order_relaxed);
+  forks_waiting_.store(0, std::memory_order_relaxed);
   workers_.ForgetThreads();
   queue_.ForgetWaiters();
   // The CPU clock of a process starts anew.

@@ -65,6 +65,7 @@ MarkStats Marker::TakeStats() {
 void Marker::VisitPointer(Tracer* self, uintptr_t p) { static_cast<Marker*>(self)->PushIfHeap(p); }
 
 void Marker::VisitWords(Tracer* self, const void* begin, const void* end) {
+  static_cast<Marker*>(self)->layouts_->NoteUnbarrieredTrace();
   static_cast<Marker*>(self)->ScanConservatively(reinterpret_cast<uintptr_t>(begin),
                                                  reinterpret_cast<uintptr_t>(end));
 }
@@ -207,23 +208,28 @@ TARN_READS_FOREIGN_MEMORY void Marker::ScanObject(uintptr_t base, const SpanClas
 }
 
 void Marker::ScanLong(uintptr_t base, size_t bytes, const SpanClassInfo& info) {
-  stats_.scanned += bytes;
   if (static_cast<MarkKind>(info.mark_kind) == MarkKind::kCustom) {
+    stats_.scanned += bytes;
     return LayoutOf(info).trace(reinterpret_cast<const void*>(base), *this);
   }
-  const uintptr_t end = base + bytes;
-  for (uintptr_t slice = base + kSliceBytes; slice < end; slice += kSliceBytes) {
-    Push(slice | kSliceTag);
-  }
-  ScanRange(base, base, std::min(end, base + kSliceBytes), info);
+  ScanPiece(base, base, base + bytes, info);
 }
 
 void Marker::ScanSlice(uintptr_t at) {
   const ObjectRef r = FindTrusted(*cage_, infos_, at);
   TARN_CHECK(r);
-  const uintptr_t end = r.base + SlotBytes(*heap_, r);
-  work_ += kSliceBytes;
-  ScanRange(r.base, at, std::min(end, at + kSliceBytes), infos_[r.span_class]);
+  ScanPiece(r.base, at, r.base + SlotBytes(*heap_, r), infos_[r.span_class]);
+}
+
+// One slice from `at`. The next one is an item below what this one finds: another marker may take it.
+void Marker::ScanPiece(uintptr_t object, uintptr_t at, uintptr_t end, const SpanClassInfo& info) {
+  const uintptr_t next = at + kSliceBytes;
+  if (next < end) Push(next | kSliceTag);
+  const uintptr_t to = std::min(end, next);
+  // As it is done: assists are credited with it.
+  stats_.scanned += to - at;
+  work_ += to - at;
+  ScanRange(object, at, to, info);
 }
 
 TARN_READS_FOREIGN_MEMORY void Marker::ScanRange(uintptr_t object, uintptr_t from, uintptr_t to,

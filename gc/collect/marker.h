@@ -86,6 +86,7 @@ class Marker final : public Tracer {
   void ScanObject(uintptr_t base, const SpanClassInfo& info);
   void ScanLong(uintptr_t base, size_t bytes, const SpanClassInfo& info);
   void ScanSlice(uintptr_t at);
+  void ScanPiece(uintptr_t object, uintptr_t at, uintptr_t end, const SpanClassInfo& info);
   void ScanRange(uintptr_t object, uintptr_t from, uintptr_t to, const SpanClassInfo& info);
   void ScanConservatively(uintptr_t from, uintptr_t to);
   uintptr_t Pop();

@@ -1,5 +1,7 @@
 #include "gc/collect/roots.h"
 
+#include <algorithm>
+
 #include "gc/collect/mutator_gc.h"
 #include "gc/collect/object_ref.h"
 #include "gc/types/layout_table.h"
@@ -7,6 +9,7 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/check.h"
 #include "runtime/thread/sanitizer.h"
+#include "tarn/describe.h"
 
 namespace tarn::rt {
 namespace {
@@ -34,6 +37,27 @@ void TakeWord(const Heap& heap, uintptr_t w, MarkSink& sink) {
   if (!heap.cage().Contains(w)) return;
   if (const ObjectRef r = FindObject(heap, w)) sink.Push(r.base);
 }
+
+// Passes what a Trace method visits to a sink.
+class SinkTracer final : public Tracer {
+ public:
+  SinkTracer(const Heap& heap, MarkSink& sink)
+      : Tracer(&SinkTracer::TakePointer, &SinkTracer::TakeWords), heap_(heap), sink_(sink) {}
+
+ private:
+  static void TakePointer(Tracer* self, uintptr_t p) {
+    auto* t = static_cast<SinkTracer*>(self);
+    TakeWord(t->heap_, p, t->sink_);
+  }
+  static void TakeWords(Tracer* self, const void* begin, const void* end) {
+    auto* t = static_cast<SinkTracer*>(self);
+    ScanWordsConservatively(t->heap_, static_cast<const uintptr_t*>(begin),
+                            static_cast<const uintptr_t*>(end), t->sink_);
+  }
+
+  const Heap& heap_;
+  MarkSink& sink_;
+};
 
 }  // namespace
 
@@ -106,9 +130,30 @@ uint64_t Roots::ScanCells(MarkSink& sink) const {
   return bytes;
 }
 
+// A piece at a time: who removes a range waits for the lock, and may then unmap the memory.
+uint64_t Roots::ScanRanges(MarkSink& sink) {
+  constexpr uintptr_t kPieceBytes = 64 << 10;
+  uint64_t bytes = 0;
+  for (uintptr_t from = 0;;) {
+    LockHolder hold(lock_);
+    const Range* next = nullptr;  // the lowest that ends behind `from`
+    for (const Range* r = ranges_; r != nullptr; r = r->next) {
+      if (r->end > from && (next == nullptr || r->begin < next->begin)) next = r;
+    }
+    if (next == nullptr) return bytes;
+    const uintptr_t begin = std::max(from, next->begin);
+    const uintptr_t end = next->end - begin <= kPieceBytes ? next->end : begin + kPieceBytes;
+    ScanWordsConservatively(*heap_, reinterpret_cast<const uintptr_t*>(begin),
+                            reinterpret_cast<const uintptr_t*>(end), sink);
+    bytes += end - begin;
+    from = end;
+  }
+}
+
 bool Roots::IsUnbarriered(uint16_t span_class) const {
-  return static_cast<MarkKind>(heap_->classes().Info(span_class).mark_kind) ==
-         MarkKind::kConservative;
+  const auto kind = static_cast<MarkKind>(heap_->classes().Info(span_class).mark_kind);
+  return kind == MarkKind::kConservative ||
+         (kind == MarkKind::kCustom && layouts_->HasUnbarrieredTrace());
 }
 
 bool Roots::HasUnbarriered() {
@@ -123,10 +168,20 @@ bool Roots::HasUnbarriered() {
   return false;
 }
 
-uint64_t Roots::ScanConservativeObjects(MarkSink& sink) const {
+void Roots::ScanUnbarrieredObject(uintptr_t base, size_t bytes, const SpanClassInfo& info,
+                                  MarkSink& sink) const {
+  if (static_cast<MarkKind>(info.mark_kind) == MarkKind::kCustom) {
+    SinkTracer tracer(*heap_, sink);
+    layouts_->Get(info.layout).trace(reinterpret_cast<const void*>(base), tracer);
+  } else {
+    const auto* words = reinterpret_cast<const uintptr_t*>(base);
+    ScanWordsConservatively(*heap_, words, words + bytes / sizeof(uintptr_t), sink);
+  }
+}
+
+void Roots::ScanUnbarrieredObjects(MarkSink& sink) const {
   const Cage& cage = heap_->cage();
   const unsigned table = Heap::MarkTable(heap_->sweepgen());
-  uint64_t bytes = 0;
   for (size_t page = 0; page < cage.committed_pages();) {
     const PageEntry e = cage.Entry(page);
     if (!e.in_use()) {
@@ -140,28 +195,24 @@ uint64_t Roots::ScanConservativeObjects(MarkSink& sink) const {
         // relaxed: the world is stopped.
         const uint64_t marks = cage.Bits(table, page)[i / 64].load(std::memory_order_relaxed);
         if (!((marks >> (i % 64)) & 1)) continue;
-        const auto* words = reinterpret_cast<const uintptr_t*>(cage.AddressOf(page) + i * elem);
-        ScanWordsConservatively(*heap_, words, words + elem / sizeof(uintptr_t), sink);
-        bytes += elem;
+        ScanUnbarrieredObject(cage.AddressOf(page) + i * elem, elem,
+                              heap_->classes().Info(e.span_class()), sink);
       }
     }
     page += s->npages;
   }
-  return bytes;
 }
 
 uint64_t Roots::ScanUnbarriered(MarkSink& sink) const {
-  uint64_t bytes = 0;
   for (const Range* r = ranges_; r != nullptr; r = r->next) {
-    bytes += r->end - r->begin;
     ScanWordsConservatively(*heap_, reinterpret_cast<const uintptr_t*>(r->begin),
                             reinterpret_cast<const uintptr_t*>(r->end), sink);
   }
   SinkVisitor visitor(*heap_, sink);
   for (const CallbackNode* c = callbacks_; c != nullptr; c = c->next) c->callback(visitor, c->arg);
-  bytes += visitor.bytes() + ScanConservativeObjects(sink);
+  ScanUnbarrieredObjects(sink);
   sink.Flush();
-  return bytes;
+  return visitor.bytes();
 }
 
 void Roots::AddRange(uintptr_t begin, uintptr_t end) {

@@ -3,8 +3,8 @@
 //   global    root cells, registered ranges, root callbacks
 // I1 Stacks, ranges and callbacks are taken conservatively: a word counts if it lies in an
 //    allocated slot.
-// Locking: registration under lock_. ScanThread runs in a handshake of the thread; ScanGlobal while
-// the world is stopped. Neither takes lock_ (nobody holds it then: its holders are inside the
+// Locking: registration under lock_. ScanThread runs in a handshake of the thread; ScanUnbarriered
+// while the world is stopped. Neither takes lock_ (nobody holds it then: its holders are inside the
 // runtime).
 // Cost: linear in the words scanned.
 #ifndef TARN_GC_COLLECT_ROOTS_H_
@@ -16,6 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "gc/collect/mark_queue.h"
 #include "gc/collect/root_cells.h"
+#include "gc/types/layout_table.h"
 #include "runtime/base/lock.h"
 #include "runtime/base/world.h"
 #include "runtime/heap/heap.h"
@@ -34,8 +35,8 @@ struct CallbackNode {
 
 class Roots {
  public:
-  Roots(Heap& heap, PersistentAlloc& memory)
-      : heap_(&heap), range_pool_(memory), callback_pool_(memory) {
+  Roots(Heap& heap, const LayoutTable& layouts, PersistentAlloc& memory)
+      : heap_(&heap), layouts_(&layouts), range_pool_(memory), callback_pool_(memory) {
     cells_.Init(heap.os());
   }
 
@@ -55,13 +56,16 @@ class Roots {
   // Root cells: they are written with barriers, so they are scanned while the program runs. Returns
   // the bytes looked at.
   uint64_t ScanCells(MarkSink& sink) const;
+  // Ranges, while the program runs: what they hold now is marked early, and little is left for the
+  // scan under the stop. Root callbacks belong to the program and are called under the stop only.
+  uint64_t ScanRanges(MarkSink& sink) ABSL_LOCKS_EXCLUDED(lock_);
   // Whether anything is written without barriers: ranges, callbacks, conservative objects; also what
   // has been removed since the last ForgetRemoved(), for a thread may have read its pointers.
   bool HasUnbarriered() ABSL_LOCKS_EXCLUDED(lock_);
   // When a cycle begins, before any thread's stack is scanned.
   void ForgetRemoved() ABSL_LOCKS_EXCLUDED(lock_);
-  // All of that, while the world is stopped. Conservative objects: those that are marked. Returns the
-  // bytes looked at.
+  // All of that, while the world is stopped. Conservative objects, and those whose Trace visits words
+  // without barriers: the marked ones. Returns the bytes that callbacks reported.
   uint64_t ScanUnbarriered(MarkSink& sink) const ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
@@ -71,9 +75,12 @@ class Roots {
   };
 
   bool IsUnbarriered(uint16_t span_class) const;
-  uint64_t ScanConservativeObjects(MarkSink& sink) const;
+  void ScanUnbarrieredObjects(MarkSink& sink) const;
+  void ScanUnbarrieredObject(uintptr_t base, size_t bytes, const SpanClassInfo& info,
+                             MarkSink& sink) const;
 
   Heap* heap_;
+  const LayoutTable* layouts_;
   RootCells cells_;
   Lock lock_;
   Range* ranges_ ABSL_GUARDED_BY(lock_) = nullptr;

@@ -41,11 +41,13 @@ void MarkWorkers::ForgetThreads() {
   helpers_ = 0;
   // relaxed: the child has one thread.
   active_.store(0, std::memory_order_relaxed);
-  for (Helper& h : helper_args_) h.at_idle_priority.store(0, std::memory_order_relaxed);
+  for (Helper& h : helper_args_) {
+    h.at_idle_priority.store(0, std::memory_order_relaxed);
+    h.tid.store(0, std::memory_order_relaxed);  // the parent's thread
+  }
 }
 
 void MarkWorkers::Begin(const MarkTeam& team) {
-  Prepare(team);
   cycle_start_ = MonotonicNanos();
   driver_cpu_ = 0;
   team_ = team;
@@ -114,10 +116,13 @@ void MarkWorkers::HelperWork(Helper& helper) {
 void MarkWorkers::BoostHelpers() {
   for (int i = 0; i < helpers_; ++i) {
     Helper& h = helper_args_[i];
+    // relaxed: one that has not begun to run has no work.
+    const int tid = h.tid.load(std::memory_order_relaxed);
+    if (tid == 0) continue;
     // Whatever the flag says: the helper may be about to lower its priority. relaxed: as there.
     h.at_idle_priority.store(0, std::memory_order_relaxed);
     sched_param param{};
-    sched_setscheduler(h.tid.load(std::memory_order_relaxed), SCHED_OTHER, &param);
+    sched_setscheduler(tid, SCHED_OTHER, &param);
   }
 }
 

@@ -67,6 +67,14 @@ class LayoutTable {
     return size_.load(std::memory_order_acquire);
   }
 
+  // Some Trace method has visited words that are written without barriers: from then on all objects
+  // with such a method count as written without barriers. relaxed: the rescan that reads it comes
+  // after the end of marking.
+  void NoteUnbarrieredTrace() const { unbarriered_trace_.store(1, std::memory_order_relaxed); }
+  bool HasUnbarrieredTrace() const {
+    return unbarriered_trace_.load(std::memory_order_relaxed) != 0;
+  }
+
   // Fills the marker's words of a new span class of layout `info.layout`.
   void FillMarkWords(SpanClassInfo& info) const;
 
@@ -79,6 +87,7 @@ class LayoutTable {
   Lock lock_;
   const Layout* layouts_[internal::kMaxLayouts] = {};
   std::atomic<size_t> size_{0};
+  mutable std::atomic<uint32_t> unbarriered_trace_{0};
 };
 
 }  // namespace tarn::rt

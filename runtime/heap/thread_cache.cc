@@ -163,6 +163,9 @@ bool ThreadCache::TakeRun(uint16_t span_class, Span* span) {
   Count(bytes, heap_->classes().Info(span_class).noscan != 0, black);
   HeapStats::Add(heap_->stats().allocated_bytes, bytes);
   HeapStats::Add(heap_->stats().allocated_objects, to - from);
+  // release: pairs with the address dependency of a marker that finds a pointer to one of these slots:
+  // it sees them zeroed and marked.
+  std::atomic_thread_fence(std::memory_order_release);
   Run& run = runs_[span_class];
   run.limit = begin + bytes;
   run.cursor.store(begin, std::memory_order_relaxed);
@@ -227,7 +230,7 @@ void* ThreadCache::Allocate(uint16_t span_class) {
   return reinterpret_cast<void*>(p);
 }
 
-void* ThreadCache::AllocateLarge(uint16_t span_class, size_t bytes) {
+void* ThreadCache::AllocateLarge(uint16_t span_class, size_t bytes, ZeroFn zero) {
   if (bytes > heap_->cage().bytes()) return nullptr;
   const size_t npages = DivideUp(bytes, kPageBytes);
   const SpanClassInfo& info = heap_->classes().Info(span_class);
@@ -235,10 +238,12 @@ void* ThreadCache::AllocateLarge(uint16_t span_class, size_t bytes) {
       heap_->pages().AllocSpan(info, span_class, npages, &page_cache_, heap_->sweepgen(), at_soft_);
   if (s == nullptr) return nullptr;
   void* p = reinterpret_cast<void*>(heap_->cage().BaseOf(s));
-  // Zeroed before its entries are set: a stale word never leads the marker into old contents.
-  if (s->needzero) std::memset(p, 0, npages * kPageBytes);
+  // Zeroed before its entries are set: a stale word never leads the marker into old contents. Nobody
+  // knows of the span yet, so that handshakes and whole cycles may come meanwhile.
+  if (s->needzero) zero(p, npages * kPageBytes);
   const size_t first = heap_->cage().FirstPage(s);
-  const uint32_t gen = s->sweepgen.load(std::memory_order_relaxed);
+  const uint32_t gen = heap_->sweepgen();
+  s->sweepgen.store(gen, std::memory_order_relaxed);  // relaxed: published below
   heap_->cage().Bits(Heap::AllocTable(gen), first)->store(1, std::memory_order_relaxed);
   const bool black = black_gen_ == gen;
   if (black) heap_->cage().Bits(Heap::MarkTable(gen), first)->store(1, std::memory_order_relaxed);

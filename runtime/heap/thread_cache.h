@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "runtime/heap/heap.h"
 #include "runtime/heap/page_cache.h"
@@ -39,7 +40,10 @@ class ThreadCache {
   // path.
   void* Allocate(uint16_t span_class);
   // A large object: its own span. `bytes` > 0. Zeroed. Null when out of memory.
-  void* AllocateLarge(uint16_t span_class, size_t bytes);
+  // `zero` clears memory that was used before; handshakes of the thread may come while it runs.
+  using ZeroFn = void (*)(void* p, size_t bytes);
+  void* AllocateLarge(uint16_t span_class, size_t bytes, ZeroFn zero = &ZeroHere);
+  static void ZeroHere(void* p, size_t bytes) { std::memset(p, 0, bytes); }
   // A pointer-free block below 16 bytes that shares its slot with others. `span_class16` is the
   // noscan class of 16-byte slots.
   // Source: Go's tiny allocator.

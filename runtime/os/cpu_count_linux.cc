@@ -64,7 +64,8 @@ int AffinityCpus() {
     const size_t bytes = CPU_ALLOC_SIZE(cpus);
     const auto words = std::make_unique<unsigned long[]>(bytes / sizeof(unsigned long));
     auto* const set = reinterpret_cast<cpu_set_t*>(words.get());
-    if (sched_getaffinity(0, bytes, set) == 0) return std::max(1, CPU_COUNT_S(bytes, set));
+    // Of the main thread: the caller may be one that the program has pinned.
+    if (sched_getaffinity(getpid(), bytes, set) == 0) return std::max(1, CPU_COUNT_S(bytes, set));
     if (errno != EINVAL) break;
   }
   const long online = sysconf(_SC_NPROCESSORS_ONLN);

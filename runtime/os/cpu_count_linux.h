@@ -12,7 +12,7 @@ namespace tarn::rt {
 // At least 1.
 int UsableCpus();
 
-// CPUs that the mask of the calling thread allows, at least 1.
+// CPUs that the mask of the main thread allows, at least 1.
 int AffinityCpus();
 // CPUs worth of time that the control group of this process and its ancestors allow; none: no
 // quota.

@@ -2,6 +2,7 @@
 
 #include <linux/capability.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -39,11 +40,30 @@ struct StartInfo {
   char name[kThreadNameBytes];
 };
 
+// The thread that happens to need a runtime thread first may be pinned, or run at another priority:
+// that is no concern of the process's. What cannot be had is left.
+void TakeSchedulingOfMainThread() {
+  const pid_t main = getpid();
+  constexpr size_t kMaskBytes = 8192;  // 65 536 CPUs
+  alignas(cpu_set_t) unsigned char mask[kMaskBytes] = {};
+  auto* set = reinterpret_cast<cpu_set_t*>(mask);
+  if (sched_getaffinity(main, sizeof(mask), set) == 0) sched_setaffinity(0, sizeof(mask), set);
+  sched_param param = {};
+  const int policy = sched_getscheduler(main);
+  if (policy >= 0 && sched_getparam(main, &param) == 0 && policy != sched_getscheduler(0)) {
+    sched_setscheduler(0, policy, &param);
+  }
+  errno = 0;
+  const int nice = getpriority(PRIO_PROCESS, static_cast<id_t>(main));
+  if (errno == 0) setpriority(PRIO_PROCESS, static_cast<id_t>(CurrentThreadId()), nice);
+}
+
 void* StartRuntimeThread(void* p) {
   StartInfo info;
   std::memcpy(&info, p, sizeof(info));
   delete static_cast<StartInfo*>(p);
   SetThreadName(info.name);
+  TakeSchedulingOfMainThread();
   info.run(info.arg);
   return nullptr;
 }

@@ -47,7 +47,8 @@ void GetThreadName(char (&name)[kThreadNameBytes]);
 // Longer names are cut.
 void SetThreadName(const char* name);
 
-// Starts a detached thread with all signals blocked, so that no handler of the program runs on it.
+// Starts a detached thread with all signals blocked, so that no handler of the program runs on it. It
+// has the CPUs, policy and nice value of the process's main thread, whoever calls.
 // Returns 0 or the error of pthread_create; then nothing has changed.
 [[nodiscard]] int SpawnRuntimeThread(const char* name, void (*run)(void*), void* arg);
 

@@ -38,4 +38,14 @@ void RuntimeScope::WaitAtGate() {
   while (IsForkGateClosed()) RunBlocked([] { WaitForForkGate(); });
 }
 
+// Not as a blocked thread: nobody may answer for it. It waits outside the runtime, like one that comes
+// to the scope later.
+void BarrierScope::WaitOutsideGate() {
+  while (IsForkGateClosed()) {
+    if (RuntimeScope::Leave()) AnswerAfterBarrier();
+    WaitForForkGate();
+    RuntimeScope::Arrive();
+  }
+}
+
 }  // namespace tarn::rt

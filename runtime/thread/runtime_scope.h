@@ -47,13 +47,7 @@ class RuntimeScope {
 
   // The parts of the scope, for a fiber switch, whose exit is on another stack.
   static void Enter() {
-    std::atomic<uint32_t>& depth = internal::t_block.in_runtime;
-    // relaxed, and no read-modify-write: only this thread and handlers on it use the count.
-    const uint32_t outer = depth.load(std::memory_order_relaxed);
-    depth.store(outer + 1, std::memory_order_relaxed);
-    std::atomic_signal_fence(std::memory_order_seq_cst);  // against the handler on this thread
-    // relaxed: the gate closes while all threads are stopped, outside the runtime (fork_gate.h).
-    if (outer == 0 && g_runtime_gate.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    if (Arrive()) [[unlikely]]
       WaitAtGate();
   }
   static void Exit() {
@@ -64,6 +58,16 @@ class RuntimeScope {
  private:
   friend class BarrierScope;
 
+  // Whether this is the outermost scope and the gate is closed.
+  static bool Arrive() {
+    std::atomic<uint32_t>& depth = internal::t_block.in_runtime;
+    // relaxed, and no read-modify-write: only this thread and handlers on it use the count.
+    const uint32_t outer = depth.load(std::memory_order_relaxed);
+    depth.store(outer + 1, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // against the handler on this thread
+    // relaxed: the gate closes while all threads are stopped, outside the runtime (fork_gate.h).
+    return outer == 0 && g_runtime_gate.load(std::memory_order_relaxed) != 0;
+  }
   // Whether a deferred handshake waits for an answer.
   static bool Leave() {
     internal::MutatorBlock& block = internal::t_block;
@@ -78,11 +82,14 @@ class RuntimeScope {
   static void WaitAtGate();
 };
 
-// What a write barrier uses: a cooperative thread is not asked at the end of the scope, for a store is
-// no safepoint; with precise roots it may hold pointers in its frames.
+// What a write barrier uses: a cooperative thread is asked neither at the end of the scope nor while it
+// waits at the gate, for a store is no safepoint; with precise roots it may hold pointers in its frames.
 class BarrierScope {
  public:
-  BarrierScope() { RuntimeScope::Enter(); }
+  BarrierScope() {
+    if (RuntimeScope::Arrive()) [[unlikely]]
+      WaitOutsideGate();
+  }
   ~BarrierScope() {
     if (RuntimeScope::Leave()) [[unlikely]]
       AnswerAfterBarrier();
@@ -91,6 +98,7 @@ class BarrierScope {
   BarrierScope& operator=(const BarrierScope&) = delete;
 
  private:
+  static void WaitOutsideGate();
   static void AnswerAfterBarrier();
 };
 

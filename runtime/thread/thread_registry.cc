@@ -153,7 +153,10 @@ absl::Status ThreadRegistry::Attach(const ThreadOptions& options) {
   if (pthread_setspecific(exit_key, &block) != 0) {
     return absl::ResourceExhaustedError("tarn: no memory for a thread-specific value");
   }
-  if (!LinkCurrent(block, stack, options)) {
+  // For the hook, which may scan the stack: what the callers hold is in registers or lies above.
+  uintptr_t registers[internal::kCapturedRegisters];
+  const uintptr_t sp = tarn_internal_capture_registers(registers);
+  if (!LinkCurrent(block, stack, options, sp, registers)) {
     pthread_setspecific(exit_key, nullptr);
     return absl::ResourceExhaustedError("tarn: no memory for a thread's record");
   }
@@ -162,7 +165,8 @@ absl::Status ThreadRegistry::Attach(const ThreadOptions& options) {
 }
 
 bool ThreadRegistry::LinkCurrent(internal::MutatorBlock& block, StackBounds stack,
-                                 const ThreadOptions& options) {
+                                 const ThreadOptions& options, uintptr_t sp,
+                                 const uintptr_t* registers) {
   LockUnstopped();
   Mutator* m = TakeRecord();
   if (m == nullptr) {
@@ -174,7 +178,7 @@ bool ThreadRegistry::LinkCurrent(internal::MutatorBlock& block, StackBounds stac
   m->block_ = &block;
   m->native_stack_ = stack;
   m->options_ = options;
-  m->context_ = {};
+  HandshakeImpl::SaveContext(*m, sp, registers);
   m->blocked_depth_ = 0;
   m->signal_due_.store(0, std::memory_order_relaxed);
   // relaxed: askers look under the lock.

@@ -26,7 +26,7 @@ namespace tarn::rt {
 
 // Called on the thread itself, inside the runtime, under the registry's lock.
 struct ThreadHooks {
-  // t_block.mutator is set; sets cache, gc, t_block.runs and barrier_on.
+  // t_block.mutator and the context are set; sets cache, gc, t_block.runs and barrier_on.
   void (*attached)(Mutator&);
   // Gives back what `attached` took. The block is reset by the registry afterwards.
   void (*detaching)(Mutator&);
@@ -87,8 +87,8 @@ class ThreadRegistry {
   void Unlink(Mutator& m) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void LockUnstopped() ABSL_EXCLUSIVE_LOCK_FUNCTION(lock_);
   absl::Status SetUpProcess() ABSL_LOCKS_EXCLUDED(set_up_lock_);
-  bool LinkCurrent(internal::MutatorBlock& block, StackBounds stack, const ThreadOptions& options)
-      ABSL_LOCKS_EXCLUDED(lock_);
+  bool LinkCurrent(internal::MutatorBlock& block, StackBounds stack, const ThreadOptions& options,
+                   uintptr_t sp, const uintptr_t* registers) ABSL_LOCKS_EXCLUDED(lock_);
 
   Lock lock_;
   Mutator* head_ ABSL_GUARDED_BY(lock_) = nullptr;

@@ -278,6 +278,45 @@ TEST(DescribeTest, InheritedDeclarationIsNotTrusted) {
   EXPECT_EQ("conservative", WordsOf<AddsAMember>());
 }
 
+struct Traces {
+  gc_ptr<Node> a;
+  void Trace(Tracer& t) const { t.Visit(a); }
+};
+struct AddsToTraced : Traces {
+  gc_ptr<Node> more;
+};
+struct TracesAgain : Traces {
+  gc_ptr<Node> more;
+  void Trace(Tracer& t) const {
+    Traces::Trace(t);
+    t.Visit(more);
+  }
+};
+// The inherited method does not know of `more`.
+TEST(DescribeTest, InheritedTraceIsNotTrusted) {
+  EXPECT_EQ(internal::Precision::kTrace, internal::PrecisionOf<Traces>());
+  EXPECT_EQ(internal::Precision::kUnknown, internal::PrecisionOf<AddsToTraced>());
+  EXPECT_EQ(internal::Precision::kTrace, internal::PrecisionOf<TracesAgain>());
+  EXPECT_EQ("conservative", WordsOf<AddsToTraced>());
+}
+
+struct TracesVirtually {
+  virtual ~TracesVirtually() = default;
+  virtual void Trace(Tracer& t) const { t.Visit(a); }
+  gc_ptr<Node> a;
+};
+// Marking may meet it before its constructor has set the table pointer.
+TEST(DescribeTest, VirtualTraceOfAnObjectThatIsAllZeroIsCalledDirectly) {
+  alignas(TracesVirtually) static const unsigned char kZero[sizeof(TracesVirtually)] = {};
+  struct Count : Tracer {
+    Count() : Tracer(&Count::Take, nullptr) {}
+    static void Take(Tracer* self, uintptr_t) { ++static_cast<Count*>(self)->visits; }
+    int visits = 0;
+  } count;
+  internal::CallTrace<TracesVirtually>(kZero, count);
+  EXPECT_EQ(1, count.visits);
+}
+
 class DeclaresUnknownMember {
  public:
   DeclaresUnknownMember() = default;

@@ -126,6 +126,63 @@ TEST(ForkTest, ChildKeepsWhatVanishedThreadsAllocated) {
   for (gc_root<Node>& root : roots) EXPECT_EQ(0, UseHeap(root, 3001));
 }
 
+// Cycles that follow one another leave the process time to fork.
+TEST(ForkTest, ForksBetweenCyclesThatFollowOneAnother) {
+  TARN_SKIP_UNDER_TSAN();
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 2; ++t) {
+    threads.emplace_back([&] {
+      while (!stop.load()) Collect();
+    });
+  }
+  for (int i = 0; i < 20; ++i) InChild([] { return 0; });
+  stop = true;
+  for (std::thread& t : threads) t.join();
+}
+
+struct CopyRoots {
+  gc_ptr<Node>* from;
+  gc_ptr<Node>* to;
+  static void Report(RootVisitor& visitor, void* arg) {
+    visitor.Pointer(static_cast<CopyRoots*>(arg)->from);
+    visitor.Pointer(static_cast<CopyRoots*>(arg)->to);
+  }
+};
+
+// A copy waits while the process forks, but is no safepoint: nobody may answer for the thread, which
+// holds an object that is in none of its roots. (With clobberfree that object shows being freed.)
+TEST(ForkTest, CopiesOfPreciseThreadsAreNoSafepoint) {
+  TARN_SKIP_UNDER_TSAN();
+  std::atomic<bool> stop{false};
+  std::atomic<int> wrong{0};
+  std::thread collector([&] {
+    while (!stop.load()) Collect();
+  });
+  std::thread copier([&] {
+    ThreadOptions options;
+    options.cooperative = true;
+    options.precise_roots = true;
+    ThreadScope scope(options);
+    CopyRoots roots{};
+    AddThreadRoots(&CopyRoots::Report, &roots);
+    roots.from = make_gc<gc_ptr<Node>[]>(30);
+    roots.to = make_gc<gc_ptr<Node>[]>(30);
+    while (!stop.load()) {
+      Safepoint();
+      Node* n = make_gc<Node>(uint64_t{42}, nullptr);
+      for (int i = 0; i < 1000; ++i) gc_copy(roots.to, roots.from, 30);
+      wrong += n->value != 42;
+    }
+    RemoveThreadRoots(&CopyRoots::Report, &roots);
+  });
+  for (int i = 0; i < 20; ++i) InChild([] { return 0; });
+  stop = true;
+  copier.join();
+  collector.join();
+  EXPECT_EQ(0, wrong);
+}
+
 // What only a vanished thread's stack held is free in the child.
 TEST(ForkTest, ObjectsOfVanishedStacksAreCollectedInTheChild) {
   TARN_SKIP_UNDER_TSAN();

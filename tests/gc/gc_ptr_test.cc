@@ -1,6 +1,7 @@
 // gc_ptr as a pointer: conversions, comparison, the std traits.
 #include "tarn/gc_ptr.h"
 
+#include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
@@ -9,7 +10,12 @@
 #include <unordered_set>
 #include <utility>
 
+#include "gc/collect/mutator_gc.h"
 #include "gtest/gtest.h"
+#include "runtime/thread/mutator.h"
+#include "runtime/thread/runtime_scope.h"
+#include "tarn/heap.h"
+#include "tarn/keep_alive.h"
 #include "tarn/make_gc.h"
 
 namespace tarn {
@@ -196,6 +202,33 @@ TEST(GcPtrTest, IndexesLikeAPointer) {
   gc_ptr<int> a = make_gc<int[]>(4);
   a[2] = 5;
   EXPECT_EQ(5, *(a + 2));
+}
+
+// A container that destroys and constructs again in the same slot: what the slot held must be shaded,
+// for its owner may have taken it out and hold it in a frame that is scanned already.
+TEST(GcPtrTest, ConstructionOverAUsedSlotShadesWhatItHeld) {
+  SetGcPercent(-1);
+  Unrelated* old = make_gc<Unrelated>();
+  auto* slots = make_gc<gc_ptr<Unrelated>[]>(2);
+  slots[0] = old;
+  rt::MutatorGc& gc = *rt::Mutator::Current()->gc;
+  const auto construct = [&](gc_ptr<Unrelated>* at) {
+    Unrelated* const null = nullptr;
+    gc.shaded = false;
+    rt::RuntimeScope scope;  // no handshake while the flag lies
+    internal::t_block.barrier_on.store(1, std::memory_order_relaxed);
+    std::construct_at(at, null);
+    internal::t_block.barrier_on.store(0, std::memory_order_relaxed);
+    gc.sink.Drop();
+    return gc.shaded;
+  };
+  EXPECT_TRUE(construct(&slots[0]));
+  EXPECT_FALSE(construct(&slots[1])) << "it held null";
+  alignas(gc_ptr<Unrelated>) unsigned char outside[sizeof(gc_ptr<Unrelated>)];
+  std::memcpy(outside, &old, sizeof(old));
+  EXPECT_FALSE(construct(reinterpret_cast<gc_ptr<Unrelated>*>(outside))) << "not the heap's";
+  KeepAlive(old);
+  gc.shaded = false;
 }
 
 }  // namespace

@@ -54,6 +54,7 @@ class MarkerLimitTest : public testing::Test {
       dry = marker.Drain(/*share=*/false, kLimit);
       const MarkStats piece = marker.TakeStats();
       ASSERT_LE(piece.objects, kLimit / kItem + 1) << "call " << calls_;
+      ASSERT_LE(piece.scanned, kLimit + kSlice) << "call " << calls_;
       total_.Add(piece);
     }
     EXPECT_FALSE(queue_.HasFull());

@@ -86,5 +86,27 @@ TEST(HandshakeTimesTest, RootsWithoutBarriersCostAStop) {
   EXPECT_EQ(before + 1, ReadHandshakeTimes(HandshakeKind::kStop).round.count);
 }
 
+// Words that its Trace visits conservatively have no barrier: it is traced again under a stop.
+struct HoldsRawWords {
+  uintptr_t word = 0;
+  void Trace(Tracer& t) const { t.VisitConservatively(&word, &word + 1); }
+};
+TEST(HandshakeTimesTest, TraceMethodsThatVisitWordsCostAStop) {
+  gc_root<HoldsRawWords> root = make_gc<HoldsRawWords>();
+  rt::Hidden held;
+  rt::OnOtherThread([&] {
+    int64_t* number = make_gc<int64_t>(7);
+    held = rt::Hidden(number);
+    root->word = reinterpret_cast<uintptr_t>(number);
+  });
+  const uint64_t before = ReadHandshakeTimes(HandshakeKind::kStop).round.count;
+  Collect();
+  EXPECT_EQ(before + 1, ReadHandshakeTimes(HandshakeKind::kStop).round.count);
+  EXPECT_TRUE(rt::IsAllocated(held));
+  root->word = 0;
+  Collect();
+  EXPECT_FALSE(rt::IsAllocated(held));
+}
+
 }  // namespace
 }  // namespace tarn

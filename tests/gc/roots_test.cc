@@ -1,6 +1,7 @@
 // Roots: handles, ranges, callbacks, thread roots; what happens on misuse.
 #include "gc/collect/roots.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -209,7 +210,8 @@ TEST(RootRangeTest, RemovedRangeAsksForARescanUntilTheNextCycle) {
   static rt::PersistentAlloc memory(rt::LinuxMemory::Instance());
   rt::TestHeap heap;
   ASSERT_TRUE(heap.ok());
-  rt::Roots roots(*heap, memory);
+  rt::LayoutTable layouts(memory);
+  rt::Roots roots(*heap, layouts, memory);
   const auto begin = reinterpret_cast<uintptr_t>(words);
   EXPECT_FALSE(roots.HasUnbarriered());
   roots.AddRange(begin, begin + sizeof words);
@@ -228,6 +230,44 @@ TEST(RootRangeTest, RemovedRangeAsksForARescanUntilTheNextCycle) {
   EXPECT_TRUE(roots.HasUnbarriered());
   roots.ForgetRemoved();
   EXPECT_FALSE(roots.HasUnbarriered());
+}
+
+TEST(RootRangeTest, RangesAreScannedPieceByPiece) {
+  static rt::PersistentAlloc memory(rt::LinuxMemory::Instance());
+  rt::TestHeap heap;
+  ASSERT_TRUE(heap.ok());
+  rt::LayoutTable layouts(memory);
+  rt::Roots roots(*heap, layouts, memory);
+  rt::MarkQueue queue;
+  queue.Init(rt::LinuxMemory::Instance());
+  rt::ThreadCache* cache = rt::ThreadCache::New(*heap);
+  const uint16_t leaf = heap.Class(internal::SizeToClass(16));
+  // Two ranges, the higher registered first; one of several pieces and a bit.
+  std::vector<uintptr_t> words(40'000), few(3);
+  std::vector<uintptr_t> expected;
+  for (std::vector<uintptr_t>* v : {&words, &few}) {
+    for (size_t i = 0; i < v->size(); i += v->size() - 1) {
+      (*v)[i] = reinterpret_cast<uintptr_t>(cache->Allocate(leaf));
+      expected.push_back((*v)[i]);
+    }
+  }
+  words[8192] = reinterpret_cast<uintptr_t>(cache->Allocate(leaf));  // the first of a piece
+  expected.push_back(words[8192]);
+  for (std::vector<uintptr_t>* v : {&words, &few}) {
+    const auto begin = reinterpret_cast<uintptr_t>(v->data());
+    roots.AddRange(begin, begin + v->size() * sizeof(uintptr_t));
+  }
+  {
+    rt::MarkSink sink(queue);
+    EXPECT_EQ(40'003 * sizeof(uintptr_t), roots.ScanRanges(sink));
+  }
+  std::vector<uintptr_t> found;
+  while (rt::MarkBuffer* b = queue.TakeFull()) {
+    found.insert(found.end(), b->items, b->items + b->count);
+  }
+  std::sort(found.begin(), found.end());
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(expected, found);
 }
 
 struct HiddenStack {

@@ -10,7 +10,9 @@
 // behind them, or traces itself:
 //     void Trace(tarn::Tracer& t) const { t.Visit(left); t.Visit(right); }
 // A Trace method runs on collector threads while the program changes the object, must accept an
-// object whose bytes are all zero, must not be virtual, allocate, lock or store.
+// object whose bytes are all zero, must not allocate, lock or store. It is a class's own: a class that
+// inherits one and declares none is scanned conservatively, and so is one whose Trace is overloaded
+// or a template.
 // A type that must be scanned conservatively although it looks exact specialises
 // force_conservative.
 #ifndef TARN_DESCRIBE_H_
@@ -60,9 +62,12 @@ class Tracer {
   void VisitRange(const T* begin, const T* end) {
     for (; begin != end; ++begin) Visit(*begin);
   }
-  // A pointer, interior or null, to a live heap object; pointers outside the heap are ignored.
+  // A pointer, interior or null, to a live heap object; pointers outside the heap are ignored. It
+  // comes from a slot with a write barrier (gc_ptr, gc_word, their atomic kinds); words that the
+  // program stores in any other way are for VisitConservatively.
   void VisitPointer(const void* p) { visit_(this, reinterpret_cast<uintptr_t>(p)); }
-  // Every word of [begin, end) may be a pointer, or anything else.
+  // Every word of [begin, end) may be a pointer, or anything else, stored without barrier. Objects
+  // whose Trace does this are traced again under a stop at the end of each collection.
   void VisitConservatively(const void* begin, const void* end) { visit_words_(this, begin, end); }
 
  protected:
@@ -136,9 +141,11 @@ concept HasLayoutMember = requires {
   T::tarn_layout;
 }
 &&NamesOwnMember<T>(T::tarn_layout);
+// Likewise: an inherited Trace does not visit what the derived class adds.
 template <class T>
 concept HasTraceMethod = requires(const T& t, Tracer& tracer) {
   t.Trace(tracer);
+  requires IsMemberOf<T, decltype(&T::Trace)>::value;
 };
 
 // What can be said of a type at compile time.
@@ -277,7 +284,7 @@ class MaskBuilder {
 
 template <class T>
 void CallTrace(const void* object, Tracer& tracer) {
-  static_cast<const T*>(object)->Trace(tracer);
+  static_cast<const T*>(object)->T::Trace(tracer);  // not virtual: the object may be all zero
 }
 
 inline constexpr size_t kMaxMaskWords = 512;  // larger types are scanned conservatively

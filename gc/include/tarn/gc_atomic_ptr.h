@@ -35,7 +35,7 @@ class gc_atomic_ptr {
 
   constexpr gc_atomic_ptr() noexcept : word_(0) {}
   constexpr gc_atomic_ptr(std::nullptr_t) noexcept : word_(0) {}  // NOLINT: as std::atomic
-  gc_atomic_ptr(T* p) noexcept : word_(internal::ShadeInitial(Bits(p))) {}  // NOLINT
+  gc_atomic_ptr(T* p) noexcept : word_(internal::ShadeInitial(this, Bits(p))) {}  // NOLINT
   gc_atomic_ptr(const gc_atomic_ptr&) = delete;
   gc_atomic_ptr& operator=(const gc_atomic_ptr&) = delete;
   ~gc_atomic_ptr() = default;
@@ -102,7 +102,8 @@ class gc_atomic_word {
   using value_type = uintptr_t;
 
   constexpr gc_atomic_word() noexcept : word_(0) {}
-  explicit gc_atomic_word(uintptr_t word) noexcept : word_(internal::ShadeInitial<Decode>(word)) {
+  explicit gc_atomic_word(uintptr_t word) noexcept
+      : word_(internal::ShadeInitial<Decode>(this, word)) {
     Use::Note();
   }
   gc_atomic_word(const gc_atomic_word&) = delete;

@@ -31,13 +31,12 @@ class gc_ptr {
 
   constexpr gc_ptr() noexcept : word_(0) {}
   constexpr gc_ptr(std::nullptr_t) noexcept : word_(0) {}  // NOLINT: implicit as for T*
-  gc_ptr(T* p) noexcept : word_(Initial(p)) {}             // NOLINT: implicit as for T*
-  gc_ptr(const gc_ptr& other) noexcept : word_(Initial(other.get())) {}
+  gc_ptr(T* p) noexcept : word_(Initial(this, p)) {}       // NOLINT: implicit as for T*
+  gc_ptr(const gc_ptr& other) noexcept : word_(Initial(this, other.get())) {}
   template <class U>
   requires std::is_convertible_v<U*, T*> gc_ptr(const gc_ptr<U>& other)
-  noexcept : word_(Initial(other.get())) {}  // NOLINT: implicit as for T*
-  // The slot may be in an object that the collector has seen: what it held is shaded like any
-  // overwritten value only on assignment, so a destructor does nothing and stays trivial.
+  noexcept : word_(Initial(this, other.get())) {}  // NOLINT: implicit as for T*
+  // Nothing to do: what a destroyed slot still holds is shaded by whoever uses the slot again.
   ~gc_ptr() = default;
 
   gc_ptr& operator=(const gc_ptr& other) noexcept { return Store(other.get()); }
@@ -68,7 +67,9 @@ class gc_ptr {
  private:
   // The address bits of a pointer to a possibly const T.
   static uintptr_t Bits(T* p) noexcept { return reinterpret_cast<uintptr_t>(p); }
-  static uintptr_t Initial(T* p) noexcept { return internal::ShadeInitial(Bits(p)); }
+  static uintptr_t Initial(void* slot, T* p) noexcept {
+    return internal::ShadeInitial(slot, Bits(p));
+  }
   gc_ptr& Store(T* p) noexcept {
     internal::StoreWord(&word_, Bits(p));
     return *this;

@@ -57,7 +57,7 @@ class gc_word {
   using codec_type = Codec;
 
   constexpr gc_word() noexcept : word_(0) {}
-  explicit gc_word(uintptr_t word) noexcept : word_(internal::ShadeInitial<Decode>(word)) {
+  explicit gc_word(uintptr_t word) noexcept : word_(internal::ShadeInitial<Decode>(this, word)) {
     internal::CodecUse<Codec>::Note();
   }
   gc_word(const gc_word& other) noexcept : gc_word(other.load()) {}
@@ -76,7 +76,7 @@ class gc_word {
   void init(uintptr_t word) noexcept {
     internal::CodecUse<Codec>::Note();
     // relaxed: not visible to others.
-    word_.store(internal::ShadeInitial<Decode>(word), std::memory_order_relaxed);
+    word_.store(internal::ShadeInitial<Decode>(this, word), std::memory_order_relaxed);
   }
 
   friend void swap(gc_word& a, gc_word& b) noexcept {

@@ -131,6 +131,8 @@ requires(!std::is_array_v<T>) inline T* make_gc(A&&... args) {
   } else if constexpr (kPrecision == internal::Precision::kNoPointers &&
                        sizeof(T) < internal::kTinyBytes && sizeof(T) != internal::kWordBytes) {
     void* p = internal::AllocateTinySlow(sizeof(T), alignof(T));
+    if (p == nullptr) [[unlikely]]
+      internal::ThrowBadAlloc();
     return internal::ConstructAt<T>(p, std::forward<A>(args)...);
   } else {
     void* p = internal::AllocateFixed<sizeof(T), alignof(T)>(internal::kObjectSite<Object>);

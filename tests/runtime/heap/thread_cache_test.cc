@@ -538,6 +538,35 @@ TEST_F(ThreadCacheTest, LargeObjectOnUsedPagesIsZeroed) {
   EXPECT_TRUE(AllZero(q, 30 * kPageBytes));
 }
 
+// Zeroing takes long enough for whole cycles to pass.
+TEST_F(ThreadCacheTest, LargeObjectBelongsToTheGenerationInWhichItIsPublished) {
+  static TestHeap* heap = nullptr;
+  heap = &heap_;
+  char* p = static_cast<char*>(cache_->AllocateLarge(large_, 25 * kPageBytes));
+  heap_.Flip();
+  heap_.SweepLists();
+  char* q =
+      static_cast<char*>(cache_->AllocateLarge(large_, 25 * kPageBytes, [](void* at, size_t n) {
+        std::memset(at, 0, n);
+        for (int i = 0; i < 3; ++i) {
+          heap->Flip();
+          heap->SweepLists();
+        }
+      }));
+  ASSERT_EQ(q, p) << "the test expects the pages to be used again";
+  EXPECT_TRUE(heap_.IsAllocated(q));
+  EXPECT_FALSE(heap_.IsMarked(q));
+  heap_.CheckLedger();
+  heap_.Mark(q);
+  heap_.Flip();
+  heap_.SweepLists();
+  EXPECT_TRUE(heap_.IsAllocated(q));
+  heap_.Flip();
+  heap_.SweepLists();
+  EXPECT_FALSE(heap_.IsAllocated(q));
+  heap_.CheckLedger();
+}
+
 // A second thread waits for the page entry and reads at once what it leads to.
 TEST_F(ThreadCacheTest, LargeObjectIsZeroedBeforeItIsPublished) {
   constexpr size_t kBytes = size_t{4} << 20;

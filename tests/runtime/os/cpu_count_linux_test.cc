@@ -108,21 +108,25 @@ TEST(CpuCountTest, TheMachineHasAtLeastOneUsableCpu) {
   EXPECT_LE(UsableCpus(), AffinityCpus());
 }
 
-TEST(CpuCountTest, AffinityIsRespected) {
-  int seen = 0;
-  std::thread thread([&] {
-    cpu_set_t mine;
-    if (sched_getaffinity(0, sizeof(mine), &mine) != 0) return;
-    int first = 0;
-    while (!CPU_ISSET(first, &mine)) ++first;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(first, &one);
-    if (sched_setaffinity(0, sizeof(one), &one) != 0) return;
-    seen = UsableCpus();
-  });
-  thread.join();
-  EXPECT_EQ(seen, 1);
+// The process's mask is the main thread's; a thread that pins itself does not change it.
+TEST(CpuCountTest, AffinityOfTheMainThreadIsRespected) {
+  cpu_set_t mine;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(mine), &mine), 0);
+  int first = 0;
+  while (!CPU_ISSET(first, &mine)) ++first;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(first, &one);
+  const int all = AffinityCpus();
+  EXPECT_EQ(all, CPU_COUNT(&mine));
+  std::thread([&] {
+    EXPECT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+    EXPECT_EQ(AffinityCpus(), all);
+  }).join();
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  EXPECT_EQ(AffinityCpus(), 1);
+  EXPECT_EQ(UsableCpus(), 1);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(mine), &mine), 0);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // runtime/os/os_thread_linux.
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -90,6 +92,39 @@ TEST(OsThreadTest, SpawnedThreadHasItsNameAndNoSignals) {
   sigset_t own;
   pthread_sigmask(SIG_SETMASK, nullptr, &own);
   EXPECT_EQ(sigismember(&own, SIGINT), 0);  // the spawner's mask is as before
+}
+
+// A thread that the program has pinned may be the first to need a collection.
+TEST(OsThreadTest, SpawnedThreadHasTheCpusAndThePriorityOfTheMainThread) {
+  struct Seen {
+    std::atomic<bool> done{false};
+    cpu_set_t cpus;
+    int nice = -1;
+  } seen;
+  cpu_set_t wanted;
+  ASSERT_EQ(sched_getaffinity(getpid(), sizeof(wanted), &wanted), 0);
+  const int wanted_nice = getpriority(PRIO_PROCESS, static_cast<id_t>(getpid()));
+  std::thread([&] {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++cpu) {
+      if (CPU_ISSET(cpu, &wanted)) CPU_SET(cpu, &one);
+    }
+    ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+    ASSERT_EQ(SpawnRuntimeThread(
+                  "tarn-test",
+                  [](void* arg) {
+                    auto* s = static_cast<Seen*>(arg);
+                    sched_getaffinity(0, sizeof(s->cpus), &s->cpus);
+                    s->nice = getpriority(PRIO_PROCESS, static_cast<id_t>(CurrentThreadId()));
+                    s->done = true;
+                  },
+                  &seen),
+              0);
+  }).join();
+  WaitUntil([&] { return seen.done.load(); });
+  EXPECT_TRUE(CPU_EQUAL(&seen.cpus, &wanted));
+  EXPECT_EQ(seen.nice, wanted_nice);
 }
 
 TEST(OsThreadTest, UnblockSaysWhetherTheSignalWasBlocked) {

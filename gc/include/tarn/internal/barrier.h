@@ -35,8 +35,8 @@ uintptr_t ExchangeWordSlow(std::atomic<uintptr_t>* slot, uintptr_t word,
                            const WordCodec& codec) noexcept;
 uintptr_t CompareExchangeWordSlow(std::atomic<uintptr_t>* slot, uintptr_t expected,
                                   uintptr_t desired, const WordCodec& codec) noexcept;
-// Shades only the new value: the object that holds the slot is not visible to other threads.
-void ShadeInitialSlow(uintptr_t pointer) noexcept;
+// Shades `word`, and what `slot` holds if it is in the heap; stores nothing.
+void ShadeInitialSlow(uintptr_t slot, uintptr_t word, const WordCodec& codec) noexcept;
 
 // How a slot's words become pointers.
 struct RawDecode {
@@ -123,13 +123,15 @@ constexpr std::memory_order FailureOrder(std::memory_order order) {
                                               : order;
 }
 
-// For a store into an object that no other thread can see yet: shades the value if need be and
-// returns the word to be stored. No hazards: until the object is published, this thread's stack
-// keeps object and value alive.
+// For the construction of a slot that no other thread looks at meanwhile: shades the value if need be
+// and returns the word to be stored. No hazards: until the object is published, this thread's stack
+// keeps object and value alive. The slot may be one of a container that constructs where it has
+// destroyed before: what it held is shaded, too, and if the barrier comes on after the test, the
+// thread's own stack still shows whatever it took out.
 template <class Decode = RawDecode>
-inline uintptr_t ShadeInitial(uintptr_t word) {
+inline uintptr_t ShadeInitial(void* slot, uintptr_t word) {
   if (t_block.barrier_on.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-    ShadeInitialSlow(Decode::Pointer(word));
+    ShadeInitialSlow(reinterpret_cast<uintptr_t>(slot), word, Decode::kCodec);
   }
   return word;
 }
