@@ -23,6 +23,23 @@ using rt::ThreadCache;
 
 namespace {
 
+// Memory was refused: by the soft limit, which a collection may help and which gives way then; or by
+// the hard limit or the system.
+template <class F>
+void* TakeAtLimit(rt::Collector& collector, ThreadCache& cache, F& take) {
+  void* p = nullptr;
+  for (int waits = 0; p == nullptr && collector.WaitForRoom(waits);) p = take(cache);
+  if (p != nullptr) return p;
+  cache.SetAtSoftLimit(rt::SoftLimit::kPass);
+  p = take(cache);
+  if (p == nullptr) {
+    collector.CollectNow();
+    p = take(cache);
+  }
+  cache.SetAtSoftLimit(rt::SoftLimit::kRefuse);
+  return p;
+}
+
 // A noinline frame of its own, inside the runtime: handshakes wait until it is left.
 template <class F>
 [[gnu::noinline]] void* InRuntime(size_t bytes, F&& take) {
@@ -33,10 +50,8 @@ template <class F>
   if (m.cache->WantsFlush()) m.cache->FlushLive();
   instance.collector().SlowPathTaken(m, bytes);
   void* p = take(*m.cache);
-  if (p == nullptr) {
-    instance.collector().CollectNow();
-    p = take(*m.cache);
-  }
+  if (p == nullptr) [[unlikely]]
+    p = TakeAtLimit(instance.collector(), *m.cache, take);
   if (m.options().precise_roots) m.gc->fresh = p;
   return p;
 }

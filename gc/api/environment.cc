@@ -1,5 +1,6 @@
 #include "gc/api/environment.h"
 
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <optional>
@@ -56,6 +57,31 @@ std::string ParseHugePages(std::string_view value, Settings& s) {
     return "the value must be default, always, never or collapse";
   }
   return "";
+}
+
+// False if there is nothing, or nothing that can be used.
+bool ParseLimitVariable(const char* name, const char* value, LimitSetting& limit,
+                        std::vector<std::string>& complaints) {
+  if (value == nullptr || *value == 0) return false;
+  const std::optional<LimitSetting> parsed = ParseLimit(value);
+  if (parsed) limit = *parsed;
+  if (!parsed) {
+    complaints.push_back("tarn: " + std::string(name) + "=" + value +
+                         ": not 'off', 'auto', 1% to 100%, or bytes with B, KiB, MiB, GiB or TiB; "
+                         "ignored");
+  }
+  return parsed.has_value();
+}
+
+void ParseMinGogc(std::string_view value, Settings& s, std::vector<std::string>& complaints) {
+  if (value.empty() || value == "off") return;
+  const std::optional<uint64_t> v = ParseNumber(value);
+  if (!v || *v > INT32_MAX) {
+    complaints.push_back("tarn: MEMLIMIT_MINGOGC=" + std::string(value) +
+                         ": not 'off' or a number from 0 to 2147483647; ignored");
+    return;
+  }
+  s.min_gc_percent = static_cast<int>(*v);
 }
 
 // One "key=value" of GODEBUG. Returns what is wrong with it, or an empty string.
@@ -124,6 +150,11 @@ Settings ParseEnvironment(const EnvironmentText& text, std::vector<std::string>&
   if (text.gogc != nullptr) ParseGogc(text.gogc, s, complaints);
   if (text.gomaxprocs != nullptr) ParseProcs(text.gomaxprocs, s, complaints);
   if (text.godebug != nullptr) ParseGodebug(text.godebug, s, complaints);
+  if (!ParseLimitVariable("MEMLIMIT", text.memlimit, s.memory_limit, complaints)) {
+    ParseLimitVariable("GOMEMLIMIT", text.gomemlimit, s.memory_limit, complaints);
+  }
+  ParseLimitVariable("MEMHARDLIMIT", text.memhardlimit, s.hard_limit, complaints);
+  if (text.memlimit_mingogc != nullptr) ParseMinGogc(text.memlimit_mingogc, s, complaints);
   return s;
 }
 
@@ -139,6 +170,22 @@ absl::Status ApplyOptions(const Options& o, Settings& s) {
   if (o.handshake_signal && (*o.handshake_signal < 1 || *o.handshake_signal > SIGRTMAX)) {
     return absl::InvalidArgumentError("handshake_signal is no signal number");
   }
+  if (o.memory_limit && o.memory_limit_percent) {
+    return absl::InvalidArgumentError("memory_limit and memory_limit_percent exclude each other");
+  }
+  if (o.memory_limit_percent && (*o.memory_limit_percent < 1 || *o.memory_limit_percent > 100)) {
+    return absl::InvalidArgumentError("memory_limit_percent must be from 1 to 100");
+  }
+  if (o.min_gc_percent && *o.min_gc_percent < 0) {
+    return absl::InvalidArgumentError("min_gc_percent must not be negative");
+  }
+  if (o.memory_limit)
+    s.memory_limit = LimitSetting::Bytes(std::min(*o.memory_limit, kNoMemoryLimit));
+  if (o.memory_limit_percent) {
+    s.memory_limit = LimitSetting::PercentOfGroup(static_cast<uint64_t>(*o.memory_limit_percent));
+  }
+  if (o.hard_limit) s.hard_limit = LimitSetting::Bytes(std::min(*o.hard_limit, kNoMemoryLimit));
+  if (o.min_gc_percent) s.min_gc_percent = *o.min_gc_percent;
   if (o.gc_percent) s.gc_percent = *o.gc_percent < 0 ? -1 : *o.gc_percent;
   if (o.gc_trace) s.gc_trace = *o.gc_trace;
   if (o.markers) s.markers = *o.markers;

@@ -1,4 +1,4 @@
-// Settings from the environment: GOGC and GODEBUG, and how bad values are reported.
+// Settings from the environment: GOGC, MEMLIMIT and its kin, GODEBUG, and how bad values are reported.
 // Pure: the strings come in as arguments; the caller prints the complaints.
 #ifndef TARN_GC_API_ENVIRONMENT_H_
 #define TARN_GC_API_ENVIRONMENT_H_
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "gc/control/limit_setting.h"
 #include "tarn/options.h"
 
 namespace tarn::rt {
@@ -39,6 +40,9 @@ struct Settings {
   int markers = 0;           // 0: by CPU count
   size_t cage_bytes = 0;     // 0: default
   int handshake_signal = 0;  // 0: default
+  LimitSetting memory_limit;
+  LimitSetting hard_limit;
+  int min_gc_percent = 0;
 };
 
 // The values of the environment variables; null: not set.
@@ -46,6 +50,10 @@ struct EnvironmentText {
   const char* gogc = nullptr;
   const char* godebug = nullptr;
   const char* gomaxprocs = nullptr;
+  const char* memlimit = nullptr;  // overrides gomemlimit
+  const char* gomemlimit = nullptr;
+  const char* memhardlimit = nullptr;
+  const char* memlimit_mingogc = nullptr;
 };
 
 // Each value that is not understood leaves the default in place and adds one line to `complaints`.

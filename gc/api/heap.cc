@@ -87,6 +87,9 @@ void FillFromLedger(Instance& instance, MemStats& s) {
   s.gc_sys = heap.cage().table_bytes() - s.mspan_sys +
              instance.collector().queue().allocated_bytes() +
              instance.collector().roots().cells().bytes();
+  s.external = HeapStats::Get(st.external_bytes);
+  s.limited_bytes = heap.pages().MemoryBytes();
+  s.hard_limit_refusals = HeapStats::Get(heap.pages().limits().hard_refusals);
   s.sys = s.heap_sys + s.mspan_sys + s.gc_sys + s.other_sys;
 }
 
@@ -102,6 +105,9 @@ void FillFromTotals(Instance& instance, MemStats& s) {
     s.pause_end[i] = t.pause_ends[i];
   }
   s.gc_cpu_fraction = instance.collector().GcCpuFraction();
+  s.memory_limit = instance.collector().SetMemoryLimit(-1);
+  s.hard_limit = instance.collector().SetHardLimit(-1);
+  s.last_limited_cycle = instance.collector().last_limited_cycle();
 }
 
 // Nobody changes a span while it lives.

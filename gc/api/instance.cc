@@ -84,16 +84,19 @@ void AtforkPrepare() {
   Instance::IfStarted()->collector().PrepareFork();
   CloseForkGate();
   Instance::IfStarted()->collector().LockForFork();
+  Instance::IfStarted()->notifier().PrepareFork();
   ThreadRegistry::Get().PrepareFork();
 }
 void AtforkParent() {
   ThreadRegistry::Get().ParentAfterFork();
+  Instance::IfStarted()->notifier().ParentAfterFork();
   OpenForkGate();
   Instance::IfStarted()->collector().ParentAfterFork();
 }
 void AtforkChild() {
   // A vanished thread was outside the runtime: its cache is whole and is taken back.
   ThreadRegistry::Get().ChildAfterFork(&OnDetaching);
+  Instance::IfStarted()->notifier().ChildAfterFork();
   OpenForkGate();
   Instance::IfStarted()->collector().ChildAfterFork();
 }
@@ -145,6 +148,9 @@ absl::Status Instance::SetUp(OsMemory& os) {
   CollectorOptions options;
   options.procs = settings_.procs != 0 ? settings_.procs : UsableCpus();
   options.gc_percent = settings_.gc_percent;
+  options.min_gc_percent = settings_.min_gc_percent;
+  options.memory_limit = settings_.memory_limit;
+  options.hard_limit = settings_.hard_limit;
   options.markers = settings_.markers;
   options.check_mark = settings_.check_mark;
   options.idle_workers = settings_.idle_workers;
@@ -157,6 +163,7 @@ absl::Status Instance::SetUp(OsMemory& os) {
   options.scav_trace = settings_.scav_trace;
   options.collapse_huge_pages = AdviseHugePages();
   collector_ = new Collector(heap_, layouts_, memory_, options);
+  notifier_ = new LimiterNotifier(*collector_);
   return absl::OkStatus();
 }
 
@@ -166,8 +173,11 @@ absl::Status Instance::Start(const Options& options) {
     return absl::AlreadyExistsError("tarn: the heap has started already");
   }
   std::vector<std::string> complaints;
-  Settings settings = ParseEnvironment(
-      {std::getenv("GOGC"), std::getenv("GODEBUG"), std::getenv("GOMAXPROCS")}, complaints);
+  Settings settings =
+      ParseEnvironment({std::getenv("GOGC"), std::getenv("GODEBUG"), std::getenv("GOMAXPROCS"),
+                        std::getenv("MEMLIMIT"), std::getenv("GOMEMLIMIT"),
+                        std::getenv("MEMHARDLIMIT"), std::getenv("MEMLIMIT_MINGOGC")},
+                       complaints);
   if (absl::Status s = ApplyOptions(options, settings); !s.ok()) return s;
   static LinuxMemory* os = &LinuxMemory::Instance();
   if (settings.use_madv_free) os->UseMadvFree();

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "gc/api/environment.h"
+#include "gc/api/limiter_notifier.h"
 #include "gc/collect/cycle.h"
 #include "gc/types/layout_table.h"
 #include "runtime/heap/heap.h"
@@ -35,6 +36,7 @@ class Instance {
   Heap& heap() { return heap_; }
   LayoutTable& layouts() { return layouts_; }
   Collector& collector() { return *collector_; }
+  LimiterNotifier& notifier() { return *notifier_; }
   const Settings& settings() const { return settings_; }
 
   // The noscan class of 16-byte slots, for tiny blocks.
@@ -56,6 +58,7 @@ class Instance {
   Heap heap_;
   LayoutTable layouts_;
   Collector* collector_ = nullptr;
+  LimiterNotifier* notifier_ = nullptr;
   uint16_t tiny_class_ = 0;
 };
 

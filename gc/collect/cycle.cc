@@ -31,29 +31,34 @@ Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& me
                                 .collapse = options.collapse_huge_pages,
                                 .page_bytes = heap.os().PhysicalPageBytes()}),
       init_nanos_(MonotonicNanos()),
-      pacer_(options.gc_percent, kNoMemoryLimit),
-      limiter_(MonotonicNanos(), options.procs, options.cpu_limit_percent) {
+      pacer_(options.gc_percent, kNoMemoryLimit, options.min_gc_percent),
+      limiter_(MonotonicNanos(), options.procs, options.cpu_limit_percent),
+      follower_(options.memory_limit, options.hard_limit, MonotonicNanos()) {
   queue_.Init(heap.os());
   LockHolder hold(lock_);
   process_cpu_ = ProcessCpuNanos();
   limiter_wall_ = MonotonicNanos();
-  PublishTriggerLocked();
+  ApplyLimitsLocked();
 }
 
 // A stopped world allocates nothing while it is marked: the trigger is the goal then.
 void Collector::PublishTriggerLocked() {
-  TriggerPoint point = pacer_.Trigger(MemoryReading{});
-  if (pacer_.gc_percent() < 0) point = {kNoGoal, kNoGoal};  // there is no memory limit yet
+  const MemoryReading memory = ReadMemory();
+  limit_gives_way_.store(pacer_.LimitGivesWay(memory), std::memory_order_relaxed);
+  TriggerPoint point = pacer_.Trigger(memory);
+  if (pacer_.gc_percent() < 0 && pacer_.memory_limit() == kNoMemoryLimit) {
+    point = {kNoGoal, kNoGoal};
+  }
   goal_.store(point.goal, std::memory_order_relaxed);
-  scavenger_.SetGoal(point.goal, pacer_.last_goal(), pacer_.memory_limit(),
-                     MemoryReading{}.mapped_ready);
+  scavenger_.SetGoal(point.goal, pacer_.last_goal(), pacer_.memory_limit(), memory.mapped_ready);
   heap_.stats().trigger.store(options_.stop_the_world != 0 ? point.goal : point.trigger,
                               std::memory_order_relaxed);
+  SetNextDerivation();
 }
 
 MarkProgress Collector::Progress() const {
   MarkProgress p;
-  p.live = HeapStats::Get(heap_.stats().live);
+  p.live = heap_.stats().LiveBytes();
   p.scan = scan_at_start_.load(std::memory_order_relaxed);
   p.max_stack = p.stack_work = stack_work_.load(std::memory_order_relaxed);
   p.globals = p.globals_work = globals_work_.load(std::memory_order_relaxed);
@@ -63,13 +68,26 @@ MarkProgress Collector::Progress() const {
 
 CpuLimiter::Used Collector::TakeUsed(int64_t now) {
   CpuLimiter::Used used;
-  used.assist = assists_.TakeTime();
-  // CPU that this process did not use counts as idle, and so do markers at idle priority.
+  used.assist = assists_.TakeTime() +
+                heap_.pages().limits().release_nanos.exchange(0, std::memory_order_relaxed);
+  // CPU that this process did not use counts as idle, and so do markers at idle priority, but for those
+  // that the program had to wait for. Not what the limiter takes for the background markers': on a busy
+  // machine they may have had less.
   const int64_t cpu = ProcessCpuNanos();
   const int64_t capacity = (now - limiter_wall_) * options_.procs;
+  const int64_t background =
+      phase_.Get() == Phase::kMark
+          ? static_cast<int64_t>(static_cast<double>(capacity) * kBackgroundUtilization)
+          : 0;
   const int64_t idle_mark = workers_.totals().idle_cpu.load(std::memory_order_relaxed);
-  used.idle = std::max<int64_t>(0, capacity - (cpu - process_cpu_)) +
-              std::max<int64_t>(0, idle_mark - idle_mark_seen_);
+  const int64_t idle_marked = std::max<int64_t>(0, idle_mark - idle_mark_seen_);
+  const int64_t wall = std::max<int64_t>(1, now - limiter_wall_);
+  const int64_t held = std::min(wall, held_nanos_.exchange(0, std::memory_order_relaxed));
+  const auto waited_for = static_cast<int64_t>(
+      static_cast<double>(idle_marked) * static_cast<double>(held) / static_cast<double>(wall));
+  used.assist += waited_for;
+  used.idle = std::max<int64_t>(0, capacity - (cpu - process_cpu_)) + idle_marked - waited_for;
+  used.idle = std::clamp<int64_t>(capacity - background - used.assist, 0, used.idle);
   process_cpu_ = cpu;
   limiter_wall_ = now;
   idle_mark_seen_ = idle_mark;
@@ -78,7 +96,18 @@ CpuLimiter::Used Collector::TakeUsed(int64_t now) {
 
 void Collector::UpdateLimiterLocked(int64_t now) {
   limiter_.Update(now, TakeUsed(now));
-  assists_.SetLimited(limiter_.limiting());
+  NoteLimiterLocked();
+}
+
+void Collector::NoteLimiterLocked() {
+  const bool is_limiting = limiter_.limiting();
+  if (is_limiting && !assists_.limited()) {
+    last_limited_cycle_.store(limiter_.last_limited_cycle(), std::memory_order_relaxed);
+    limiter_engagements_.fetch_add(1, std::memory_order_relaxed);  // relaxed: a futex word
+    FutexWake(limiter_engagements_, 1);
+  }
+  assists_.SetLimited(is_limiting);
+  heap_.pages().limits().is_gc_limited.store(is_limiting ? 1 : 0, std::memory_order_relaxed);
 }
 
 // --- The driver's loop ---
@@ -91,6 +120,7 @@ void Collector::DriverLoop() {
     const uint32_t wanted = requested_.load(std::memory_order_acquire);
     const bool is_requested =
         static_cast<int32_t>(wanted - completed_.load(std::memory_order_relaxed)) > 0;
+    FollowGroupLimit(MonotonicNanos());
     CycleKind kind = CycleKind::kTriggered;
     if (!is_requested) {
       constexpr int64_t kLookNanos = 1'000'000'000;
@@ -110,20 +140,22 @@ void Collector::DriverLoop() {
       forced_ = false;
       started_.store(completed_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
+    // relaxed: a thread that comes later waits for the next cycle, too.
+    was_waited_for_ = waiting_for_room_.load(std::memory_order_relaxed) != 0;
     RunCycle(kind);
     const HeapStats& stats = heap_.stats();
     PacerSweep sweep;
-    sweep.live_at_start = HeapStats::Get(stats.live);
+    sweep.live_at_start = stats.LiveBytes();
     sweep.pages_per_byte = sweep_debt_.pages_per_byte();
     const uint64_t swept = HeapStats::Get(stats.swept_pages);
     SweepAsDriver();  // in the background, unless the next cycle is wanted already and does it
-    sweep.live = HeapStats::Get(stats.live);
+    sweep.live = stats.LiveBytes();
     sweep.pages = HeapStats::Get(stats.swept_pages) - swept;
     if (options_.pacer_trace) RawLine().Str(PacerSweepLine(sweep)).WriteTo();
+    ReleaseAboveLimit();
     {
       LockHolder hold(lock_);
-      pacer_.Commit(/*sweep_done=*/true, HeapStats::Get(heap_.stats().live));
-      PublishTriggerLocked();
+      CommitLocked(/*sweep_done=*/true);
     }
     scavenger_.CycleSwept();
   }
@@ -147,7 +179,8 @@ void Collector::SweepAsDriver() {
   }
 }
 
-bool Collector::SweepOneAsDriver(uint16_t span_class) {
+// Around what the driver changes in spans or pages; see HoldDriver.
+void Collector::BeginDriverWork() {
   for (;;) {
     // seq_cst, both: pairs with HoldDriver; one of the two sees the other (store, then load).
     driver_sweeping_.store(1, std::memory_order_seq_cst);
@@ -156,15 +189,23 @@ bool Collector::SweepOneAsDriver(uint16_t span_class) {
     FutexWake(driver_sweeping_, 1);
     FutexWait(driver_held_, 1);
   }
-  const bool swept = SweepOne(heap_, span_class);
+}
+
+void Collector::EndDriverWork() {
   // seq_cst, both: as above; the store is also the release that HoldDriver acquires.
   driver_sweeping_.store(0, std::memory_order_seq_cst);
   if (driver_held_.load(std::memory_order_seq_cst) != 0) FutexWake(driver_sweeping_, 1);
+}
+
+bool Collector::SweepOneAsDriver(uint16_t span_class) {
+  BeginDriverWork();
+  const bool swept = SweepOne(heap_, span_class);
+  EndDriverWork();
   return swept;
 }
 
 void Collector::HoldDriver() {
-  // seq_cst: pairs with SweepOneAsDriver.
+  // seq_cst: pairs with BeginDriverWork and EndDriverWork.
   driver_held_.store(1, std::memory_order_seq_cst);
   // seq_cst: as above; what the driver did to the spans is visible.
   while (driver_sweeping_.load(std::memory_order_seq_cst) != 0) FutexWait(driver_sweeping_, 1);
@@ -234,7 +275,7 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
 void Collector::StartMarking(CycleRecord& record, CycleKind kind) {
   Round round(heap_, layouts_, roots_, handshake_times_);
   HeapStats& stats = heap_.stats();
-  record.live_at_start = HeapStats::Get(stats.live);
+  record.live_at_start = stats.LiveBytes();
   scan_at_start_.store(HeapStats::Get(stats.scan), std::memory_order_relaxed);
   stats.black.store(0, std::memory_order_relaxed);
   stack_work_.store(0, std::memory_order_relaxed);
@@ -275,7 +316,7 @@ void Collector::StartMarking(CycleRecord& record, CycleKind kind) {
 
 WorkerPlan Collector::StartPacerLocked(CycleRecord& record, CycleKind kind) {
   const MarkProgress start = Progress();
-  const WorkerPlan plan = pacer_.StartCycle(start, MemoryReading{}, options_.procs, kind);
+  const WorkerPlan plan = pacer_.StartCycle(start, ReadMemory(), options_.procs, kind);
   record.pacer_start = {pacer_.assist_ratio().work_per_byte,
                         start.scan,
                         start.live,
@@ -319,11 +360,13 @@ void Collector::FinishMarking(CycleRecord& record) {
   // Threads that allocate meanwhile add to both counters; what falls between the two reads is a run
   // or two.
   const uint64_t black = stats.black.load(std::memory_order_relaxed);
-  const LiveEstimate estimate =
-      EstimateLive({record.marked, black, last_traced_, record.live_at_start});
+  const uint64_t external = HeapStats::Get(stats.external_bytes);
+  const LiveEstimate estimate = EstimateLive(
+      {record.marked, black, last_traced_, SaturatingSub(record.live_at_start, external)});
   last_traced_ = record.marked;
   record.marked += black;
   HeapStats::Add(stats.live, record.marked - HeapStats::Get(stats.live));
+  record.marked += external;
   HeapStats::Add(stats.scan, end.heap_work - HeapStats::Get(stats.scan));
   scavenger_.CycleMarked();
   heap_.FlipSweepgen();
@@ -334,19 +377,20 @@ void Collector::FinishMarking(CycleRecord& record) {
   LockHolder hold(lock_);
   limiter_.StartTransition(now, /*marking=*/false, TakeUsed(now));
   limiter_.FinishTransition(now);
-  assists_.SetLimited(limiter_.limiting());
+  NoteLimiterLocked();
   MarkTimes times;
   times.duration = record.mark_wall;
   times.assist = record.assist_cpu;
   times.idle_mark = record.idle_cpu;
-  const CycleReport report = pacer_.EndCycle(end, MemoryReading{}, times, options_.procs);
+  const CycleReport report = pacer_.EndCycle(end, ReadMemory(), times, options_.procs);
   record.pacer_end = {report.utilization, end.heap_work,        end.stack_work,
                       end.globals_work,   report.expected_work, report.triggered,
                       report.live,        report.goal,          report.cons_mark};
-  pacer_.ResetLive(estimate.live, end, estimate.floating);
+  pacer_.ResetLive(estimate.live + external, end, estimate.floating);
   // With the world stopped nothing needs room for sweeping: it is done when it is needed.
-  pacer_.Commit(/*sweep_done=*/options_.stop_the_world != 0, HeapStats::Get(stats.live));
-  PublishTriggerLocked();
+  external_marked_ = external;
+  CommitLocked(/*sweep_done=*/options_.stop_the_world != 0);
+  NoteRoomLocked(record.marked, black);
   if (options_.stop_the_world == 0) sweep_debt_.Set(HeapStats::Get(stats.trigger));
 }
 

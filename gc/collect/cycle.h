@@ -25,6 +25,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "gc/collect/assist.h"
+#include "gc/collect/limit_follower.h"
 #include "gc/collect/mark_queue.h"
 #include "gc/collect/mark_state.h"
 #include "gc/collect/phase.h"
@@ -44,7 +45,10 @@
 namespace tarn::rt {
 
 struct CollectorOptions {
-  int gc_percent = 100;        // negative: off
+  int gc_percent = 100;       // negative: off
+  int min_gc_percent = 0;     // a memory limit does not ask for less than this; 0: it does
+  LimitSetting memory_limit;  // soft
+  LimitSetting hard_limit;
   int markers = 0;             // parallel markers when the world is stopped; 0: one per CPU
   int procs = 1;               // CPUs that the process may use
   bool trace = false;          // print a gctrace line per cycle
@@ -94,6 +98,19 @@ class Collector {
 
   // Returns the previous value. Takes effect at once.
   int SetGcPercent(int percent);
+  // Likewise, in bytes; kNoMemoryLimit: none. Negative: only returns the value. A limit that follows
+  // the control group no longer does.
+  uint64_t SetMemoryLimit(int64_t bytes);
+  uint64_t SetHardLimit(int64_t bytes);
+  // See WaitForRoom in cycle_limits.cc. `waits` is 0 at the first refusal.
+  bool WaitForRoom(int& waits);
+  // `bytes` more, or less, of memory outside the heap belong to objects. Never waits.
+  void AdjustExternal(int64_t bytes);
+  // Counts up when the CPU limiter begins to limit; a futex.
+  std::atomic<uint32_t>& limiter_engagements() { return limiter_engagements_; }
+  uint64_t last_limited_cycle() const {
+    return last_limited_cycle_.load(std::memory_order_relaxed);  // relaxed: a number
+  }
   uint64_t goal() const { return goal_.load(std::memory_order_relaxed); }
   CycleTotals totals();
   const HandshakeRecorder& handshake_times() const { return handshake_times_; }
@@ -125,12 +142,28 @@ class Collector {
   void Assist(Mutator& m, uint64_t bytes);
   void Revise();
 
+  MemoryReading ReadMemory() const;
+  uint64_t PacedLimitLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void ApplyLimitsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void CommitLocked(bool sweep_done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void CommitSettingsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void StartIfOverLimit() ABSL_LOCKS_EXCLUDED(lock_);
+  void FollowGroupLimit(int64_t now) ABSL_LOCKS_EXCLUDED(lock_);
+  void ReleaseAboveLimit();
+  void SetNextDerivation();
+  void DeriveGoalAnew() ABSL_LOCKS_EXCLUDED(lock_);
+  void NoteRoomLocked(uint64_t marked, uint64_t black) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void NoteLimiterLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void ReportUnderflow(uint64_t charged, uint64_t taken);
+
   static void DriverMain(void* self);
   void DriverLoop();
   bool NextCycle(uint32_t wanted);
   void LetForksPass();
   void SweepAsDriver();
   bool SweepOneAsDriver(uint16_t span_class);
+  void BeginDriverWork();
+  void EndDriverWork();
   void RunCycle(CycleKind kind);
   void RunConcurrent(CycleRecord& record, CycleKind kind);
   void RunStopped(CycleRecord& record);
@@ -167,7 +200,9 @@ class Collector {
   bool forced_ ABSL_GUARDED_BY(lock_) = false;
   Pacer pacer_ ABSL_GUARDED_BY(lock_);
   CpuLimiter limiter_ ABSL_GUARDED_BY(lock_);
-  int64_t process_cpu_ ABSL_GUARDED_BY(lock_) = 0;  // at the last update of the limiter
+  LimitFollower follower_ ABSL_GUARDED_BY(lock_);
+  uint64_t external_marked_ ABSL_GUARDED_BY(lock_) = 0;  // part of what the pacer takes as marked
+  int64_t process_cpu_ ABSL_GUARDED_BY(lock_) = 0;       // at the last update of the limiter
   int64_t idle_mark_seen_ ABSL_GUARDED_BY(lock_) = 0;
   int64_t limiter_wall_ ABSL_GUARDED_BY(lock_) = 0;
   CycleTotals totals_ ABSL_GUARDED_BY(lock_);
@@ -190,6 +225,19 @@ class Collector {
   std::atomic<uint64_t> globals_work_{0};
   std::atomic<int64_t> mark_start_{0};
   std::atomic<uint64_t> slow_paths_{0};
+  // Limits (cycle_limits.cc). relaxed everywhere: hints and numbers.
+  std::atomic<bool> has_limit_{false};
+  std::atomic<bool> is_waiting_futile_{false};
+  std::atomic<bool> limit_gives_way_{false};  // to the minimum GOGC
+  std::atomic<bool> underflow_reported_{false};
+  bool was_waited_for_ = false;  // the cycle that runs, from its start; the driver's
+  int futile_waits_ ABSL_GUARDED_BY(lock_) = 0;   // cycles in a row, see NoteRoomLocked
+  int futile_cycles_ ABSL_GUARDED_BY(lock_) = 0;  // since nobody waits
+  std::atomic<uint32_t> waiting_for_room_{0};
+  std::atomic<uint64_t> next_derivation_{0};
+  std::atomic<int64_t> held_nanos_{0};  // by threads that waited for the collector, since taken
+  std::atomic<uint32_t> limiter_engagements_{0};
+  std::atomic<uint64_t> last_limited_cycle_{0};
 };
 
 }  // namespace tarn::rt

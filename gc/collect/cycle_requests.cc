@@ -68,7 +68,7 @@ int64_t Collector::NapNanos(uint64_t bytes) const {
 // relaxed (all): a thread that sees a stale number naps once more or less.
 bool Collector::IsPastGoal(uint64_t bytes) const {
   const uint64_t goal = goal_.load(std::memory_order_relaxed);
-  return goal != kNoGoal && HeapStats::Get(heap_.stats().live) + bytes > goal;
+  return goal != kNoGoal && heap_.stats().LiveBytes() + bytes > goal;
 }
 
 bool Collector::IsCycleWanted() const {
@@ -89,7 +89,7 @@ bool Collector::RequestIfDue(uint64_t bytes, uint32_t& cycle) {
   // relaxed: a stale trigger is seen at the next slow path.
   const HeapStats& stats = heap_.stats();
   const auto due = [&] {
-    return HeapStats::Get(stats.live) + bytes >= HeapStats::Get(stats.trigger) &&
+    return stats.LiveBytes() + bytes >= HeapStats::Get(stats.trigger) &&
            phase_.Get() == Phase::kOff;
   };
   if (!due()) return false;
@@ -109,6 +109,8 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
   }
   // What is larger than the cage will be refused; it is no debt.
   bytes = std::min<uint64_t>(bytes, heap_.cage().bytes());
+  if (has_limit_.load(std::memory_order_relaxed)) [[unlikely]]
+    DeriveGoalAnew();
   uint32_t cycle;
   if (RequestIfDue(bytes, cycle)) {
     // No thread to be had: tried again at the next slow path.
@@ -123,7 +125,9 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
   if (options_.stop_the_world == 0 && !assists_.limited() && IsPastGoal(bytes) && IsCycleWanted()) {
     m.cache->FlushLive();
     const uint32_t done = completed_.load(std::memory_order_relaxed);  // relaxed: the wait compares
-    RunBlocked([&] { FutexWait(completed_, done, NapNanos(bytes)); });
+    const int64_t nap = NapNanos(bytes);
+    held_nanos_.fetch_add(nap, std::memory_order_relaxed);
+    RunBlocked([&] { FutexWait(completed_, done, nap); });
   }
 }
 
@@ -140,14 +144,18 @@ void Collector::Assist(Mutator& m, uint64_t bytes) {
   constexpr uint32_t kDebtRunBytes = 1 << 10;
   m.cache->SetMaxRunBytes(is_paid ? ThreadCache::kMaxRunBytes : kDebtRunBytes);
   if (!is_paid && IsPastGoal(bytes) && phase_.Get() == Phase::kMark) {
-    RunBlocked([&] { queue_.WaitForPublished(published, NapNanos(bytes)); });
+    const int64_t nap = NapNanos(bytes);
+    held_nanos_.fetch_add(nap, std::memory_order_relaxed);
+    RunBlocked([&] { queue_.WaitForPublished(published, nap); });
   }
 }
 
 void Collector::Revise() {
   if (!lock_.TryAcquire()) return;  // somebody else does it
   if (phase_.Get() == Phase::kMark) {
-    assists_.SetRatio(pacer_.Revise(Progress(), MemoryReading{}));
+    const MemoryReading memory = ReadMemory();
+    assists_.SetRatio(pacer_.Revise(Progress(), memory));
+    if (has_limit_.load(std::memory_order_relaxed)) PublishTriggerLocked();
     const int64_t now = MonotonicNanos();
     if (limiter_.NeedUpdate(now)) UpdateLimiterLocked(now);
   }
@@ -172,7 +180,7 @@ void Collector::CollectNow() {
   } while (!WaitFor(target));
   RuntimeScope scope;
   SweepAll(heap_);
-  // The driver may be at the last span. seq_cst: pairs with SweepOneAsDriver.
+  // The driver may be at the last span. seq_cst: pairs with BeginDriverWork.
   while (driver_sweeping_.load(std::memory_order_seq_cst) != 0) sched_yield();
   Handshake(
       [](Mutator& m, void*) {
@@ -188,11 +196,7 @@ int Collector::SetGcPercent(int percent) {
     RuntimeScope scope;
     LockHolder hold(lock_);
     old = pacer_.SetGcPercent(percent);
-    pacer_.Commit(!AnyUnswept(heap_), HeapStats::Get(heap_.stats().live));
-    PublishTriggerLocked();
-    if (phase_.Get() == Phase::kOff) sweep_debt_.Set(HeapStats::Get(heap_.stats().trigger));
-    if (phase_.Get() == Phase::kMark) assists_.SetRatio(pacer_.Revise(Progress(), MemoryReading{}));
-    scavenger_.Wake();
+    CommitSettingsLocked();
     running = started_.load(std::memory_order_relaxed);
   }
   // Who switches collection off wants no more of it, as with Go's SetGCPercent.

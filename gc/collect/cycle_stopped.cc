@@ -84,7 +84,7 @@ void Collector::RunStopped(CycleRecord& record) {
   TARN_CHECK(!AnyUnswept(heap_));
   if (options_.verify) VerifyHeap(heap_);
   HeapStats& stats = heap_.stats();
-  record.live_at_start = HeapStats::Get(stats.live);
+  record.live_at_start = stats.LiveBytes();
   record.stacks = round.stack_bytes.load(std::memory_order_relaxed);
   record.marked = round.run_bytes.load(std::memory_order_relaxed);
   stats.black.store(0, std::memory_order_relaxed);

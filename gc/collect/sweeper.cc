@@ -16,7 +16,7 @@ size_t SweepAll(Heap& heap) {
 void SweepDebt::Set(uint64_t trigger) {
   const HeapStats& stats = heap_.stats();
   const uint64_t swept = HeapStats::Get(stats.swept_pages);
-  const uint64_t live = HeapStats::Get(stats.live);
+  const uint64_t live = stats.LiveBytes();
   // swept_pages is cumulative; all pages in use count as unswept, fresh ones included: the pace is a
   // little too high, and ends when nothing is left.
   const SweepPace pace = SweepPace::From(swept + HeapStats::Get(stats.in_use_pages), swept, live,
@@ -43,7 +43,7 @@ void SweepDebt::PaySlow(uint64_t bytes) {
   pace.live_basis = live_basis_.load(std::memory_order_relaxed);
   pace.swept_basis = swept_basis_.load(std::memory_order_relaxed);
   const HeapStats& stats = heap_.stats();
-  const uint64_t target = pace.Target(HeapStats::Get(stats.live), bytes, 0);
+  const uint64_t target = pace.Target(stats.LiveBytes(), bytes, 0);
   for (int i = 0; i < kMaxSpans && HeapStats::Get(stats.swept_pages) < target; ++i) {
     if (SweepAny()) continue;
     pages_per_byte_.store(0, std::memory_order_relaxed);

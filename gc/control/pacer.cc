@@ -31,8 +31,10 @@ uint64_t ExtendedGoal(uint64_t goal, uint64_t triggered, uint64_t expected, uint
 
 }  // namespace
 
-Pacer::Pacer(int gc_percent, uint64_t memory_limit)
-    : gc_percent_(std::max(gc_percent, -1)), memory_limit_(std::min(memory_limit, kNoMemoryLimit)) {
+Pacer::Pacer(int gc_percent, uint64_t memory_limit, int min_gc_percent)
+    : gc_percent_(std::max(gc_percent, -1)),
+      memory_limit_(std::min(memory_limit, kNoMemoryLimit)),
+      min_gc_percent_(std::max(min_gc_percent, 0)) {
   Commit(true, 0);
 }
 
@@ -52,13 +54,23 @@ void Pacer::Commit(bool sweep_done, uint64_t live) {
   // Until sweeping is done a cycle may not begin; leave it some room.
   sweep_min_trigger_ = sweep_done ? 0 : SaturatingAdd(live, kSweepMinDistanceBytes);
   percent_goal_ = HeapGoal({gc_percent_, marked_, last_stack_scan_, globals_, floating_});
+  const uint64_t scanned = marked_ + last_stack_scan_ + globals_;
+  least_limit_goal_ =
+      SaturatingAdd(marked_, PercentOf(scanned, static_cast<uint64_t>(min_gc_percent_)));
   // Bytes that the program allocates while marking takes its share of the CPUs.
   constexpr double kProgramPerGc = (1 - kBackgroundUtilization) / kBackgroundUtilization;
   runway_ = ToBytes(cons_mark_ * kProgramPerGc * static_cast<double>(ExpectedWork()));
 }
 
+void Pacer::ForgetMarked(uint64_t bytes) { marked_ = SaturatingSub(marked_, bytes); }
+
+bool Pacer::LimitGivesWay(const MemoryReading& memory) const {
+  return min_gc_percent_ > 0 && MemoryLimitGoal(memory_limit_, memory, marked_) < least_limit_goal_;
+}
+
 GoalBounds Pacer::Goal(const MemoryReading& memory) const {
-  const uint64_t limit_goal = MemoryLimitGoal(memory_limit_, memory, marked_);
+  const uint64_t limit_goal =
+      std::max(MemoryLimitGoal(memory_limit_, memory, marked_), least_limit_goal_);
   // No lower bound applies to a limit: neither minimum heap nor sweeping raises it.
   if (limit_goal < percent_goal_) return {limit_goal, 0};
   uint64_t goal = std::max(percent_goal_, sweep_min_trigger_);

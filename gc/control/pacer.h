@@ -70,16 +70,21 @@ struct TriggerPoint {
 
 class Pacer {
  public:
-  // gc_percent: negative is off. memory_limit: kNoMemoryLimit is none.
-  Pacer(int gc_percent, uint64_t memory_limit);
+  // gc_percent: negative is off. memory_limit: kNoMemoryLimit is none. min_gc_percent: the growth that
+  // a memory limit leaves at least, so that the limit gives way and not the program; 0: none.
+  Pacer(int gc_percent, uint64_t memory_limit, int min_gc_percent = 0);
 
   // Return the previous value. To be followed by Commit.
   int SetGcPercent(int gc_percent);
   uint64_t SetMemoryLimit(uint64_t bytes);
+  // `bytes` of what was marked are gone without a cycle (external bytes).
+  void ForgetMarked(uint64_t bytes);
 
   // Takes settings, live heap and measurements into the goal and the runway.
   void Commit(bool sweep_done, uint64_t live);
   GoalBounds Goal(const MemoryReading& memory) const;
+  // Whether min_gc_percent puts the goal above what the memory limit leaves.
+  bool LimitGivesWay(const MemoryReading& memory) const;
   TriggerPoint Trigger(const MemoryReading& memory) const;
 
   WorkerPlan StartCycle(const MarkProgress& start, const MemoryReading& memory, int procs,
@@ -111,8 +116,10 @@ class Pacer {
   // Settings.
   int gc_percent_;
   uint64_t memory_limit_;
+  int min_gc_percent_;
   // Committed.
   uint64_t percent_goal_ = 0;
+  uint64_t least_limit_goal_ = 0;
   uint64_t sweep_min_trigger_ = 0;
   uint64_t runway_ = 0;
   // Measured by earlier cycles.

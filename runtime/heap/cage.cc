@@ -103,6 +103,11 @@ void Cage::Destroy(size_t ready_bytes) {
   table_bytes_ = 0;
 }
 
+size_t Cage::TableBytesOf(size_t arenas) {
+  const TableShape one = ShapeFor(kArenaBytes);
+  return arenas * (one.entry_bytes + one.span_bytes + 2 * one.bit_bytes);
+}
+
 bool Cage::Grow(size_t arenas) {
   const size_t from = committed();
   const size_t grow = arenas * kArenaBytes;

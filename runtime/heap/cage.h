@@ -34,6 +34,8 @@ class Cage {
   void Destroy(size_t ready_bytes);
   // The default size: 1 TiB or four times physical memory, whichever is larger.
   static size_t DefaultBytes();
+  // What Grow(arenas) adds to table_bytes().
+  static size_t TableBytesOf(size_t arenas);
 
   // Maps the next `arenas` arenas and commits their side tables. False when the cage is used up or
   // the system refuses; nothing has changed then.

@@ -5,6 +5,7 @@
 //      lazily_free, which the system takes when it wants memory.
 //   L2 live == marked by the last cycle + growth of allocated_bytes since (all threads flushed)
 //   L3 allocated_bytes - freed_bytes == bytes of all allocation bits that are set
+//   L4 external_bytes == the sum of all calls of AdjustExternalMemory, never below zero
 // All counters are relaxed atomics: each is exact on its own; readers that need a consistent set
 // stop the world first (ReadMemStats).
 #ifndef TARN_RUNTIME_HEAP_HEAP_STATS_H_
@@ -25,7 +26,7 @@ struct HeapStats {
   alignas(64) std::atomic<uint64_t> live{0};
   std::atomic<uint64_t> scan{0};   // the part of `live` that may hold pointers
   std::atomic<uint64_t> black{0};  // the part of `live` that was allocated black in this cycle
-  std::atomic<uint64_t> trigger{~uint64_t{0}};  // a cycle starts when live reaches it
+  std::atomic<uint64_t> trigger{~uint64_t{0}};  // a cycle starts when LiveBytes() reaches it
   // Object counts and bytes, cumulative. Runs count as a whole when taken; what a thread gives back
   // is subtracted from the allocated side.
   alignas(64) std::atomic<uint64_t> allocated_bytes{0};
@@ -36,6 +37,11 @@ struct HeapStats {
   std::atomic<uint64_t> swept_pages{0};
   std::atomic<uint64_t> large_objects{0};    // cumulative
   std::atomic<uint64_t> scavenged_pages{0};  // cumulative: given back to the system
+  // Memory outside the heap that objects own, as the program says.
+  alignas(64) std::atomic<uint64_t> external_bytes{0};
+
+  // What pacing goes by.
+  uint64_t LiveBytes() const { return Get(live) + Get(external_bytes); }
 
   static void Add(std::atomic<uint64_t>& counter, uint64_t n) {
     counter.fetch_add(n, std::memory_order_relaxed);

@@ -32,8 +32,10 @@ bool PageHeap::GrowLocked(size_t npages) {
   const size_t want = RoundUp(npages, kChunkPages);
   const size_t need_end = grown_pages_ + want;
   const size_t have_end = cage_.committed_pages();
-  if (need_end > have_end && !cage_.Grow(DivideUp(need_end - have_end, kPagesPerArena)))
-    return false;
+  if (need_end > have_end) {
+    const size_t arenas = DivideUp(need_end - have_end, kPagesPerArena);
+    if (!MayGrowTables(arenas) || !cage_.Grow(arenas)) return false;
+  }
   if (!pages_.Grow(grown_pages_, want)) return false;
   grown_pages_ += want;
   HeapStats::Add(stats_.mapped_pages, want);
@@ -74,12 +76,12 @@ PageAlloc::Result PageHeap::AllocPages(size_t npages, PageCache* cache) {
 }
 
 Span* PageHeap::AllocSpan(const SpanClassInfo& info, uint16_t span_class, size_t npages,
-                          PageCache* cache, uint32_t sweepgen) {
+                          PageCache* cache, uint32_t sweepgen, SoftLimit at_soft) {
   if (npages == 0 || npages > cage_.bytes() >> kPageShift) return nullptr;
-  const PageAlloc::Result r = AllocPages(npages, cache);
+  PageAlloc::Result r = AllocPages(npages, cache);
+  if (r.page == PageAlloc::kNone && MakeRoomForGrowth(npages)) r = AllocPages(npages, cache);
   if (r.page == PageAlloc::kNone) return nullptr;
-  void* p = reinterpret_cast<void*>(cage_.AddressOf(r.page));
-  if (r.scavenged != 0 && !os_->Used(p, npages * kPageBytes, r.scavenged * kPageBytes)) {
+  if (!BackPages(r, npages, at_soft)) {
     GiveUpPages(r, npages);
     return nullptr;
   }

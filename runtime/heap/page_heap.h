@@ -17,6 +17,7 @@
 #include "runtime/base/lock.h"
 #include "runtime/heap/cage.h"
 #include "runtime/heap/heap_stats.h"
+#include "runtime/heap/memory_limits.h"
 #include "runtime/heap/page_alloc.h"
 #include "runtime/heap/page_cache.h"
 #include "runtime/heap/span_class.h"
@@ -35,10 +36,10 @@ class PageHeap {
 
   // A span of `npages` for `span_class`, with clear bits, owned by nobody and in no list,
   // generation `sweepgen`. Its page entries are not set: Publish does that when its memory is fit
-  // to be looked at. `cache` may be null. Null when the cage is used up or the system refuses
-  // memory.
+  // to be looked at. `cache` may be null. Null when the cage is used up, the system refuses memory,
+  // or a limit does.
   Span* AllocSpan(const SpanClassInfo& info, uint16_t span_class, size_t npages, PageCache* cache,
-                  uint32_t sweepgen);
+                  uint32_t sweepgen, SoftLimit at_soft = SoftLimit::kPass);
   // From now on pointers into the span are recognised.
   void Publish(Span* span, bool noscan);
   // The span holds no live object and is in no list.
@@ -69,6 +70,9 @@ class PageHeap {
   const Cage& cage() const { return cage_; }
   HeapStats& stats() { return stats_; }
   const HeapStats& stats() const { return stats_; }
+  MemoryLimits& limits() { return limits_; }
+  // What limits are compared with.
+  uint64_t MemoryBytes() const;
 
   // Aborts if the page allocator, the page entries and the ledger disagree. World stopped and page
   // caches flushed, or no other thread.
@@ -84,10 +88,17 @@ class PageHeap {
   void ClearBits(Span* span);
   Release ReleasePages(PageAlloc::PageRange pages, PageAlloc::PageRange idle);
   void PublishLazilyFreeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  bool BackPages(const PageAlloc::Result& r, size_t npages, SoftLimit at_soft);
+  bool MakeRoomBelowSoft(uint64_t more, SoftLimit at_soft);
+  bool UseBelowHard(void* p, size_t bytes, uint64_t more) ABSL_LOCKS_EXCLUDED(hard_lock_);
+  bool MayGrowTables(size_t arenas) const;
+  bool MakeRoomForGrowth(size_t npages);
 
   OsMemory* os_ = nullptr;
   Cage cage_;
   HeapStats stats_;
+  MemoryLimits limits_;
+  Lock hard_lock_;  // nothing is locked inside it
   Lock lock_;
   PageAlloc pages_ ABSL_GUARDED_BY(lock_);
   size_t grown_pages_ ABSL_GUARDED_BY(lock_) = 0;

@@ -191,7 +191,8 @@ Span* ThreadCache::NextSpan(uint16_t span_class) {
   Span* s = TakeSweptSpan(span_class);
   if (s == nullptr) {
     const SpanClassInfo& info = heap_->classes().Info(span_class);
-    s = heap_->pages().AllocSpan(info, span_class, info.npages, &page_cache_, heap_->sweepgen());
+    s = heap_->pages().AllocSpan(info, span_class, info.npages, &page_cache_, heap_->sweepgen(),
+                                 at_soft_);
     if (s == nullptr) return nullptr;
     heap_->pages().Publish(s, info.noscan);
   }
@@ -233,7 +234,8 @@ void* ThreadCache::AllocateLarge(uint16_t span_class, size_t bytes, ZeroFn zero)
   if (bytes > heap_->cage().bytes()) return nullptr;
   const size_t npages = DivideUp(bytes, kPageBytes);
   const SpanClassInfo& info = heap_->classes().Info(span_class);
-  Span* s = heap_->pages().AllocSpan(info, span_class, npages, &page_cache_, heap_->sweepgen());
+  Span* s =
+      heap_->pages().AllocSpan(info, span_class, npages, &page_cache_, heap_->sweepgen(), at_soft_);
   if (s == nullptr) return nullptr;
   void* p = reinterpret_cast<void*>(heap_->cage().BaseOf(s));
   // Zeroed before its entries are set: a stale word never leads the marker into old contents. Nobody

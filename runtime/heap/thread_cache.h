@@ -83,6 +83,10 @@ class ThreadCache {
   // pay its debts to the collector in small pieces.
   void SetMaxRunBytes(uint32_t n) { max_run_bytes_ = n < kMaxRunBytes ? n : kMaxRunBytes; }
 
+  // Whether the next spans may pass the soft limit; otherwise a call that needs one that would
+  // returns null, and nothing has changed.
+  void SetAtSoftLimit(SoftLimit at_soft) { at_soft_ = at_soft; }
+
   template <class F>
   void ForEachOwned(F&& f) {
     const size_t end = heap_->classes().End();
@@ -110,6 +114,7 @@ class ThreadCache {
   uint64_t live_ = 0;  // taken since the last flush
   uint32_t max_run_slots_ = 0;
   uint32_t max_run_bytes_ = kMaxRunBytes;
+  SoftLimit at_soft_ = SoftLimit::kRefuse;
   uint64_t scan_ = 0;        // the part of live_ that may hold pointers
   uint64_t black_live_ = 0;  // the part of live_ that was taken black
   uint32_t black_gen_ = 0;

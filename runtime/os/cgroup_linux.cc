@@ -109,9 +109,10 @@ std::optional<std::string> ReadSmallFile(const char* path) {
   return out;
 }
 
-CgroupDir FindCgroup(std::string_view controller) {
-  const auto groups = ReadSmallFile("/proc/self/cgroup");
-  const auto mounts = ReadSmallFile("/proc/self/mountinfo");
+CgroupDir FindCgroup(std::string_view controller, std::string_view root) {
+  const std::string prefix(root);
+  const auto groups = ReadSmallFile((prefix + "/proc/self/cgroup").c_str());
+  const auto mounts = ReadSmallFile((prefix + "/proc/self/mountinfo").c_str());
   if (!groups || !mounts) return {};
   // A controller is in one hierarchy: where a version 1 hierarchy has it, version 2 has not.
   int version = 1;
@@ -122,7 +123,7 @@ CgroupDir FindCgroup(std::string_view controller) {
   }
   const auto mount = ParseMountInfo(*mounts, controller, version);
   if (!group || !mount) return {};
-  return {version, mount->point, PathBelowMount(*group, mount->root)};
+  return {version, prefix + mount->point, PathBelowMount(*group, mount->root)};
 }
 
 std::optional<std::string> ReadCgroupFile(const CgroupDir& dir, std::string_view file) {

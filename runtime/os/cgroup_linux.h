@@ -37,8 +37,9 @@ std::optional<CgroupMount> ParseMountInfo(std::string_view text, std::string_vie
 // through the root "/a" is "/b". A group outside of the root is taken to be the root itself.
 std::string PathBelowMount(std::string_view group, std::string_view root);
 
-// The group of this process for `controller` ("cpu", "memory").
-CgroupDir FindCgroup(std::string_view controller);
+// The group of this process for `controller` ("cpu", "memory"). `root` stands before every path that
+// is read, and before the mount of the result; tests name a tree of files.
+CgroupDir FindCgroup(std::string_view controller, std::string_view root = {});
 // Contents of `file` in the group, if it exists.
 std::optional<std::string> ReadCgroupFile(const CgroupDir& dir, std::string_view file);
 // Moves `dir` to its parent; false at the root.

@@ -70,6 +70,8 @@ class OsMemory {
 
   // True if memory that went through Unused (or was freshly mapped) reads as zero after Used.
   virtual bool ReleasedIsZero() const = 0;
+  // Bytes of all regions in state Ready.
+  virtual size_t ReadyBytes() const = 0;
   // errno of the last refused call, for messages only: another thread's failure may have replaced
   // it.
   virtual int LastError() const = 0;

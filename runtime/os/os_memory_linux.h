@@ -64,7 +64,7 @@ class LinuxMemory final : public OsMemory {
 
   // Relaxed: statistics; a reader may see the two counters at slightly different times.
   size_t MappedBytes() const { return mapped_bytes_.load(std::memory_order_relaxed); }
-  size_t ReadyBytes() const { return ready_bytes_.load(std::memory_order_relaxed); }
+  size_t ReadyBytes() const override { return ready_bytes_.load(std::memory_order_relaxed); }
 
  private:
   bool Refused();

@@ -90,6 +90,54 @@ TEST(EnvironmentTest, HugePagePolicies) {
   }
 }
 
+TEST(EnvironmentTest, MemoryLimits) {
+  EnvironmentText text;
+  text.memlimit = "90%";
+  text.gomemlimit = "1GiB";
+  text.memhardlimit = "2GiB";
+  text.memlimit_mingogc = "10";
+  std::vector<std::string> complaints;
+  Settings s = ParseEnvironment(text, complaints);
+  EXPECT_TRUE(s.memory_limit.follows_group());
+  EXPECT_EQ(90u, s.memory_limit.value);
+  EXPECT_EQ(uint64_t{2} << 30, s.hard_limit.value);
+  EXPECT_EQ(10, s.min_gc_percent);
+  EXPECT_TRUE(complaints.empty());
+
+  text.memlimit = "12XB";  // then the other one counts
+  text.memlimit_mingogc = "-1";
+  s = ParseEnvironment(text, complaints);
+  EXPECT_EQ(uint64_t{1} << 30, s.memory_limit.value);
+  EXPECT_EQ(0, s.min_gc_percent);
+  ASSERT_EQ(2u, complaints.size());
+  EXPECT_EQ(0u, complaints[0].find("tarn: MEMLIMIT=12XB: ")) << complaints[0];
+  EXPECT_EQ(0u, complaints[1].find("tarn: MEMLIMIT_MINGOGC=-1: ")) << complaints[1];
+}
+
+TEST(EnvironmentTest, MemoryLimitOptions) {
+  Settings s;
+  Options o;
+  o.memory_limit = ~uint64_t{0};
+  o.hard_limit = 5;
+  o.min_gc_percent = 7;
+  EXPECT_TRUE(ApplyOptions(o, s).ok());
+  EXPECT_EQ(kNoMemoryLimit, s.memory_limit.value);
+  EXPECT_EQ(5u, s.hard_limit.value);
+  EXPECT_EQ(7, s.min_gc_percent);
+  o.memory_limit_percent = 50;
+  EXPECT_FALSE(ApplyOptions(o, s).ok()) << "one of the two";
+  o.memory_limit.reset();
+  EXPECT_TRUE(ApplyOptions(o, s).ok());
+  EXPECT_TRUE(s.memory_limit.follows_group());
+  for (int bad : {0, 101, -1}) {
+    o.memory_limit_percent = bad;
+    EXPECT_FALSE(ApplyOptions(o, s).ok()) << bad;
+  }
+  o.memory_limit_percent.reset();
+  o.min_gc_percent = -1;
+  EXPECT_FALSE(ApplyOptions(o, s).ok());
+}
+
 TEST(EnvironmentTest, Gomaxprocs) {
   struct Case {
     const char* text;

@@ -61,6 +61,7 @@ class FaultyMemory final : public OsMemory {
     base_.DontDump(p, bytes);
   }
   bool ReleasedIsZero() const override { return base_.ReleasedIsZero(); }
+  size_t ReadyBytes() const override { return base_.ReadyBytes(); }
   int LastError() const override { return plan_.RefusedCount() != 0 ? ENOMEM : base_.LastError(); }
 
  private:

@@ -65,6 +65,7 @@ class SimMemory final : public OsMemory {
   void Discard(void* p, size_t bytes) override;
   void DontDump(void* p, size_t bytes) override;
   bool ReleasedIsZero() const override { return options_.released_is_zero; }
+  size_t ReadyBytes() const override { return TotalBytes(MemoryState::kReady); }
   int LastError() const override;
 
  private:

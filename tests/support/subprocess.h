@@ -36,7 +36,9 @@ namespace subprocess_detail {
 [[noreturn]] inline void Exec(const ProcessSpec& spec, int out, int err) {
   dup2(out, 1);
   dup2(err, 2);
-  for (const char* name : {"GOGC", "GODEBUG", "MEMLIMIT"}) unsetenv(name);
+  for (const char* name :
+       {"GOGC", "GODEBUG", "MEMLIMIT", "GOMEMLIMIT", "MEMHARDLIMIT", "MEMLIMIT_MINGOGC"})
+    unsetenv(name);
   for (const auto& [name, value] : spec.environment) setenv(name.c_str(), value.c_str(), 1);
   if (spec.address_space != 0) {
     const rlimit limit{spec.address_space, spec.address_space};

@@ -1,6 +1,6 @@
 // The heap as a whole: start, collect, tune, measure.
 // There is one heap per process. It starts by itself on first use, configured from the environment
-// (GOGC, GODEBUG); Init before that is for programs that want to set options or handle errors.
+// (GOGC, MEMLIMIT, GODEBUG); Init before that is for programs that want to set options or handle errors.
 #ifndef TARN_HEAP_H_
 #define TARN_HEAP_H_
 
@@ -67,6 +67,13 @@ struct MemStats {
   uint64_t num_gc = 0;
   uint64_t num_forced_gc = 0;
   double gc_cpu_fraction = 0;  // of the CPU available since the heap started
+
+  uint64_t external = 0;       // as charged by AdjustExternalMemory
+  uint64_t limited_bytes = 0;  // what limits are compared with: ready memory and external bytes
+  uint64_t memory_limit = 0;   // soft, 2^63-1: none
+  uint64_t hard_limit = 0;     // likewise
+  uint64_t last_limited_cycle = 0;   // when the CPU limiter last engaged; 0: never
+  uint64_t hard_limit_refusals = 0;  // spans that the hard limit refused, cumulative
   bool enable_gc = true;
 
   struct BySize {

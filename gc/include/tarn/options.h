@@ -15,6 +15,19 @@ struct Options {
   // next one ends. Negative: no automatic collection. Default: 100, or GOGC. Raise it to trade
   // memory for CPU.
   std::optional<int> gc_percent;
+  // MEMLIMIT: the soft memory limit, in bytes; see limits.h. Default: none, or MEMLIMIT, or GOMEMLIMIT.
+  // Set it where memory is what runs out: the heap may then grow beyond what gc_percent says is worth
+  // it (gc_percent negative or large) and still stays below the limit.
+  std::optional<uint64_t> memory_limit;
+  // MEMLIMIT=N%: the same as a percentage (1 to 100) of the memory limit of the control group, read
+  // again every minute. Not together with memory_limit.
+  std::optional<int> memory_limit_percent;
+  // MEMHARDLIMIT: the hard limit in bytes: allocations that would pass it throw std::bad_alloc.
+  std::optional<uint64_t> hard_limit;
+  // MEMLIMIT_MINGOGC: under the soft limit the heap may still grow by this many percent between two
+  // collections, if need be beyond the limit. Default: 0, the limit rules until the collector has used
+  // its share of the CPU. 5 or 10 keep a program fast whose live data hardly fit.
+  std::optional<int> min_gc_percent;
   // GODEBUG=gctrace=1: one line per collection on stderr, in Go's format.
   std::optional<bool> gc_trace;
 

@@ -9,6 +9,7 @@
 #include "tarn/gc_word.h"
 #include "tarn/heap.h"
 #include "tarn/keep_alive.h"
+#include "tarn/limits.h"
 #include "tarn/make_gc.h"
 #include "tarn/options.h"
 #include "tarn/pauses.h"

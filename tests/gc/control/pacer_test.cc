@@ -361,5 +361,36 @@ TEST(PeriodicCycleTest, DueTwoMinutesAfterTheLastCycle) {
   EXPECT_FALSE(PeriodicCycleDue(100, end + kPeriodicCycleNanos + 1, end, 0)) << "no cycle yet";
 }
 
+// --- Limits
+
+TEST(PacerTest, AMinimumGogcRaisesTheGoalThatALimitLeaves) {
+  Pacer pacer(100, 128 * kMiB, 10);
+  RunCycle(&pacer, 100 * kMiB);
+  EXPECT_FALSE(pacer.LimitGivesWay(kNoOverhead)) << "110 MiB are below the limit";
+  EXPECT_EQ(pacer.Goal(kNoOverhead).goal, MemoryLimitGoal(128 * kMiB, {}, 100 * kMiB));
+  RunCycle(&pacer, 120 * kMiB);
+  EXPECT_TRUE(pacer.LimitGivesWay(kNoOverhead));
+  EXPECT_EQ(pacer.Goal(kNoOverhead).goal, 132 * kMiB);
+  RunCycle(&pacer, 200 * kMiB);
+  EXPECT_EQ(pacer.Goal(kNoOverhead).goal, 220 * kMiB);
+}
+
+TEST(PacerTest, AMinimumGogcAboveGogcChangesNothing) {
+  Pacer pacer(20, 128 * kMiB, 50);
+  RunCycle(&pacer, 120 * kMiB);
+  EXPECT_EQ(pacer.Goal(kNoOverhead).goal, 144 * kMiB);
+}
+
+TEST(PacerTest, BytesThatAreGoneWithoutACycleLowerTheGoal) {
+  Pacer pacer(100, kNoMemoryLimit);
+  RunCycle(&pacer, 100 * kMiB);
+  pacer.ForgetMarked(60 * kMiB);
+  pacer.Commit(true, 40 * kMiB);
+  EXPECT_EQ(pacer.Goal(kNoOverhead).goal, 80 * kMiB);
+  pacer.ForgetMarked(60 * kMiB);
+  pacer.Commit(true, 0);
+  EXPECT_EQ(pacer.marked(), 0u);
+}
+
 }  // namespace
 }  // namespace tarn::rt

@@ -1,0 +1,265 @@
+// The collector at its limits: what it reads from the ledger, when the goal is derived anew, how
+// threads wait for room, external bytes.
+// Not here: the arithmetic (gc/control/memory_limit.h), releasing and refusing pages
+// (runtime/heap/memory_limits.h).
+#include <algorithm>
+
+#include "gc/collect/cycle.h"
+#include "gc/collect/mutator_gc.h"
+#include "gc/collect/sweeper.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/futex.h"
+#include "runtime/base/raw_log.h"
+#include "runtime/heap/span_sweep.h"
+#include "runtime/thread/runtime_scope.h"
+
+namespace tarn::rt {
+
+using internal::kPageBytes;
+
+namespace {
+
+// The goal is derived anew when this share of the limit has been allocated since the last time.
+constexpr uint64_t kRederiveShare = 1024;
+constexpr uint64_t kMinRederiveBytes = uint64_t{64} << 10;
+constexpr uint64_t kMaxRederiveBytes = uint64_t{1} << 20;
+// A collection that leaves less than this share of the goal to allocate is not worth waiting for.
+constexpr uint64_t kWorthwhileShare = 16;
+
+}  // namespace
+
+MemoryReading Collector::ReadMemory() const {
+  const HeapStats& stats = heap_.stats();
+  MemoryReading r;
+  constexpr int kTries = 10;  // the counters are not read at one moment
+  for (int i = 0; i < kTries; ++i) {
+    const uint64_t external = HeapStats::Get(stats.external_bytes);
+    const uint64_t held = HeapStats::Get(stats.in_use_pages) + HeapStats::Get(stats.released_pages);
+    r.heap_free = SaturatingSub(HeapStats::Get(stats.mapped_pages), held) * kPageBytes;
+    const uint64_t freed = HeapStats::Get(stats.freed_bytes);
+    r.object_bytes = SaturatingSub(HeapStats::Get(stats.allocated_bytes), freed) + external;
+    r.mapped_ready = heap_.os().ReadyBytes() + external;
+    if (r.heap_free + r.object_bytes <= r.mapped_ready) break;
+  }
+  return r;
+}
+
+// A hard limit alone is paced like a soft one: collections come before allocations fail.
+uint64_t Collector::PacedLimitLocked() const {
+  return std::min(follower_.limits().soft, follower_.limits().hard);
+}
+
+void Collector::ApplyLimitsLocked() {
+  const uint64_t paced = PacedLimitLocked();
+  MemoryLimits& limits = heap_.pages().limits();
+  limits.soft.store(paced, std::memory_order_relaxed);
+  limits.hard.store(follower_.limits().hard, std::memory_order_relaxed);
+  has_limit_.store(paced != kNoMemoryLimit, std::memory_order_relaxed);
+  is_waiting_futile_.store(false, std::memory_order_relaxed);
+  pacer_.SetMemoryLimit(paced);
+  CommitSettingsLocked();
+}
+
+void Collector::CommitLocked(bool sweep_done) {
+  // External bytes of dead objects counted as alive until somebody gave them back.
+  const uint64_t external = HeapStats::Get(heap_.stats().external_bytes);
+  if (external < external_marked_) {
+    pacer_.ForgetMarked(external_marked_ - external);
+    external_marked_ = external;
+  }
+  pacer_.Commit(sweep_done, heap_.stats().LiveBytes());
+  PublishTriggerLocked();
+}
+
+// After a change of GOGC or of a limit.
+void Collector::CommitSettingsLocked() {
+  CommitLocked(!AnyUnswept(heap_));
+  scavenger_.Wake();
+  if (phase_.Get() == Phase::kOff) sweep_debt_.Set(HeapStats::Get(heap_.stats().trigger));
+  if (phase_.Get() == Phase::kMark) assists_.SetRatio(pacer_.Revise(Progress(), ReadMemory()));
+}
+
+uint64_t Collector::SetMemoryLimit(int64_t bytes) {
+  uint64_t old;
+  {
+    RuntimeScope scope;
+    LockHolder hold(lock_);
+    old = follower_.limits().soft;
+    if (bytes < 0 || static_cast<uint64_t>(bytes) == old) return old;
+    follower_.SetSoft(static_cast<uint64_t>(bytes));
+    ApplyLimitsLocked();
+  }
+  StartIfOverLimit();
+  return old;
+}
+
+uint64_t Collector::SetHardLimit(int64_t bytes) {
+  uint64_t old;
+  {
+    RuntimeScope scope;
+    LockHolder hold(lock_);
+    old = follower_.limits().hard;
+    if (bytes < 0 || static_cast<uint64_t>(bytes) == old) return old;
+    follower_.SetHard(static_cast<uint64_t>(bytes));
+    ApplyLimitsLocked();
+  }
+  StartIfOverLimit();
+  return old;
+}
+
+// The driver collects and then releases what is above the limit.
+void Collector::StartIfOverLimit() {
+  const uint64_t limit = heap_.pages().limits().soft.load(std::memory_order_relaxed);
+  if (heap_.pages().MemoryBytes() <= limit) return;
+  uint32_t cycle;
+  if (!RequestIfDue(0, cycle))
+    heap_.pages().Scavenge(heap_.pages().MemoryBytes() - limit, ScavengeMode::kForced);
+  EnsureDriver();
+}
+
+// The driver, between cycles.
+void Collector::FollowGroupLimit(int64_t now) {
+  LockHolder hold(lock_);
+  if (follower_.Poll(now)) ApplyLimitsLocked();
+}
+
+// The driver, when everything is swept: nobody may be allocating any more.
+void Collector::ReleaseAboveLimit() {
+  const uint64_t limit = heap_.pages().limits().soft.load(std::memory_order_relaxed);
+  const uint64_t memory = heap_.pages().MemoryBytes();
+  if (memory <= limit) return;
+  BeginDriverWork();
+  heap_.pages().Scavenge(memory - limit, ScavengeMode::kForced);
+  EndDriverWork();
+}
+
+// The next time to look at the ledger, in bytes allocated. Then published goals are at most one step
+// behind what they follow from.
+void Collector::SetNextDerivation() {
+  const uint64_t limit = heap_.pages().limits().soft.load(std::memory_order_relaxed);
+  const uint64_t step = std::clamp(limit / kRederiveShare, kMinRederiveBytes, kMaxRederiveBytes);
+  const HeapStats& stats = heap_.stats();
+  next_derivation_.store(HeapStats::Get(stats.allocated_bytes) + step, std::memory_order_relaxed);
+}
+
+// The heap grows: pages come into use, spans fill, and with them the goal that a limit leaves.
+void Collector::DeriveGoalAnew() {
+  // relaxed: a stale number is seen at the next slow path.
+  if (HeapStats::Get(heap_.stats().allocated_bytes) <
+      next_derivation_.load(std::memory_order_relaxed)) {
+    return;
+  }
+  RuntimeScope scope;
+  if (!lock_.TryAcquire()) return;  // somebody else does it
+  PublishTriggerLocked();
+  const int64_t now = MonotonicNanos();
+  if (limiter_.NeedUpdate(now)) UpdateLimiterLocked(now);
+  lock_.Release();
+}
+
+// --- Waiting at the soft limit ---
+
+// A span was refused at the soft limit. True if it is worth trying again: something was swept, or a
+// cycle has ended. Waits for the cycle that runs and for one more; then, and while the CPU limiter
+// limits, the limit gives way.
+bool Collector::WaitForRoom(int& waits) {
+  constexpr int kMaxWaits = 2;
+  // relaxed: late by one attempt.
+  if (!has_limit_.load(std::memory_order_relaxed)) return false;
+  if (is_waiting_futile_.load(std::memory_order_relaxed) || assists_.limited() ||
+      limit_gives_way_.load(std::memory_order_relaxed)) {
+    return false;
+  }
+  if (phase_.Get() == Phase::kOff && SweepAll(heap_) != 0) return true;
+  if (waits == kMaxWaits || !EnsureDriver()) return false;
+  ++waits;
+  const uint32_t target = completed_.load(std::memory_order_relaxed) + 1;
+  {
+    RuntimeScope scope;
+    LockHolder hold(lock_);
+    Request(target);
+  }
+  // relaxed (both): the driver reads it when a cycle begins.
+  waiting_for_room_.fetch_add(1, std::memory_order_relaxed);
+  constexpr int64_t kLookNanos = 10'000'000;
+  for (;;) {
+    // acquire: pairs with the release in Report; the cycle's effects are visible.
+    const uint32_t done = completed_.load(std::memory_order_acquire);
+    if (static_cast<int32_t>(done - target) >= 0 || assists_.limited()) break;
+    if (driver_.load(std::memory_order_relaxed) == kNoDriver) break;
+    const int64_t start = MonotonicNanos();
+    RunBlocked([&] { FutexWait(completed_, done, kLookNanos); });
+    const int64_t now = MonotonicNanos();
+    held_nanos_.fetch_add(now - start, std::memory_order_relaxed);
+    RuntimeScope scope;
+    if (lock_.TryAcquire()) {
+      if (limiter_.NeedUpdate(now)) UpdateLimiterLocked(now);
+      lock_.Release();
+    }
+  }
+  waiting_for_room_.fetch_sub(1, std::memory_order_relaxed);
+  return !assists_.limited();
+}
+
+// At the end of a cycle that marked `marked` bytes, of which `black` were allocated beside it. When
+// threads waited for two cycles in a row from their start, and what was there before hardly fits all
+// the same, waiting does not help. (The first of the two still finds what died during the one before.)
+// After some cycles it is tried again.
+void Collector::NoteRoomLocked(uint64_t marked, uint64_t black) {
+  constexpr int kCyclesToGiveUp = 2, kCyclesToTryAgain = 8;
+  const uint64_t limit = pacer_.memory_limit();
+  const MemoryReading memory = ReadMemory();
+  const uint64_t overhead =
+      SaturatingSub(memory.mapped_ready, memory.heap_free + memory.object_bytes);
+  const uint64_t needed = SaturatingSub(marked, black) + overhead;
+  if (needed <= limit - limit / kWorthwhileShare) {
+    futile_waits_ = futile_cycles_ = 0;
+  } else if (futile_waits_ >= kCyclesToGiveUp) {
+    if (++futile_cycles_ > kCyclesToTryAgain) futile_waits_ = futile_cycles_ = 0;
+  } else {
+    futile_waits_ = was_waited_for_ ? futile_waits_ + 1 : 0;
+  }
+  is_waiting_futile_.store(futile_waits_ >= kCyclesToGiveUp, std::memory_order_relaxed);
+}
+
+// --- External bytes ---
+
+void Collector::ReportUnderflow(uint64_t charged, uint64_t taken) {
+  if (underflow_reported_.exchange(true, std::memory_order_relaxed)) return;  // relaxed: once
+  RawLine()
+      .Str("tarn: AdjustExternalMemory(-")
+      .Dec(static_cast<int64_t>(taken))
+      .Str("): only ")
+      .Dec(static_cast<int64_t>(charged))
+      .Str(" bytes are charged; counting from 0 (said once)")
+      .WriteTo();
+}
+
+void Collector::AdjustExternal(int64_t bytes) {
+  std::atomic<uint64_t>& external = heap_.stats().external_bytes;
+  if (bytes < 0) {
+    const uint64_t taken = ~static_cast<uint64_t>(bytes) + 1;
+    uint64_t have = external.load(std::memory_order_relaxed);
+    // relaxed: a number; keeps L4.
+    while (!external.compare_exchange_weak(have, SaturatingSub(have, taken),
+                                           std::memory_order_relaxed)) {
+    }
+    if (taken > have) ReportUnderflow(have, taken);
+    return;
+  }
+  HeapStats::Add(external, static_cast<uint64_t>(bytes));
+  Mutator* m = Mutator::Current();
+  // What it owes it pays at its next slow path.
+  if (m != nullptr && m->gc != nullptr && phase_.Get() == Phase::kMark) {
+    m->gc->assist_balance -= bytes;
+  }
+  const HeapStats& stats = heap_.stats();
+  // relaxed: a stale trigger is seen at the next call or slow path.
+  if (phase_.Get() != Phase::kOff || stats.LiveBytes() < HeapStats::Get(stats.trigger)) return;
+  BarrierScope scope;  // no safepoint: the caller may be constructing an object
+  if (!lock_.TryAcquire()) return;
+  Request(completed_.load(std::memory_order_relaxed) + 1);
+  lock_.Release();
+}
+
+}  // namespace tarn::rt
