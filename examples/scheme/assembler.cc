@@ -41,6 +41,11 @@ uint8_t* CopyBytes(const void* from, size_t bytes) {
 
 }  // namespace
 
+void Assembler::SignedOperand(int64_t v) {
+  if (v > INT16_MAX) Error("procedure too large to compile: too many captured variables");
+  Operand(v);
+}
+
 void Assembler::Operand(int64_t v) {
   if (v < INT16_MIN || v > UINT16_MAX) Error("procedure too large to compile");
   units_.push_back(static_cast<uint16_t>(v));
@@ -105,6 +110,12 @@ void Assembler::MarkLine(uint32_t line) {
   lines_.push_back({static_cast<uint32_t>(units_.size()), line});
 }
 
+void Assembler::MarkAlias(int primitive) {
+  aliases_.push_back({static_cast<uint32_t>(last_start_),
+                      static_cast<uint16_t>(units_.size() - last_start_),
+                      static_cast<uint16_t>(primitive)});
+}
+
 Code* Assembler::Finish(Lambda* lambda, const CodegenUnit& unit, int64_t frame_words) {
   for (const Use& u : uses_) Patch(u.at, labels_[u.label]);
   auto* code = make_gc_tail<Code, Slot>(constants_->size());
@@ -119,6 +130,9 @@ Code* Assembler::Finish(Lambda* lambda, const CodegenUnit& unit, int64_t frame_w
   code->lines =
       reinterpret_cast<LineEntry*>(CopyBytes(lines_.data(), lines_.size() * sizeof(LineEntry)));
   code->line_count = static_cast<uint32_t>(lines_.size());
+  code->aliases = reinterpret_cast<AliasEntry*>(
+      CopyBytes(aliases_.data(), aliases_.size() * sizeof(AliasEntry)));
+  code->alias_count = static_cast<uint32_t>(aliases_.size());
   code->name = lambda->name;
   code->file = unit.file;
   if (!unit.included->empty()) code->included = unit.included;

@@ -100,13 +100,16 @@ struct Unit {
 
 // (%open-unit file env)
 Value OpenUnit(Args a) {
+  g_vm.roots.who = Sym("load");
   auto* unit = make_gc<Unit>();
   InitHeader(unit);
   unit->file = StringArg(a, 0);
   unit->forms = ValueList::New();
   unit->lines = IdentityMap::New(1024);
   ReadAllForms(ToUtf8(unit->file), unit->lines, unit->forms);
-  PrepareDefinitions(unit->forms, EnvironmentArg(a, 1));
+  Environment* env = EnvironmentArg(a, 1);
+  const SourceInfo source{unit->file, unit->lines, false};
+  Expander(source, env).PrepareDefinitions(unit->forms->ToList(), env);
   return Value::Of(unit);
 }
 

@@ -80,6 +80,8 @@ Value MakePromiseObject(bool done, Value v) {
 }
 
 Value LazyPromise(Args a) { return MakePromiseObject(false, a[0]); }
+// (%make-done-promise v): its value may be a promise itself.
+Value MakeDonePromise(Args a) { return MakePromiseObject(true, a[0]); }
 Value MakePromise(Args a) { return a[0].Is<Promise>() ? a[0] : MakePromiseObject(true, a[0]); }
 Promise* PromiseArg(Args a, size_t i) { return TypedArg<Promise>(a, i, "a promise"); }
 Value IsPromise(Args a) { return Value::Bool(a[0].Is<Promise>()); }
@@ -89,6 +91,7 @@ Value PromiseDone(Args a) {
 Value PromiseValue(Args a) { return PromiseArg(a, 0)->state->value; }
 // (%promise-adopt! p q): p takes over the state of q, which from now on follows p.
 Value PromiseAdopt(Args a) {
+  g_vm.roots.who = Sym("force");
   Promise *p = PromiseArg(a, 0), *q = PromiseArg(a, 1);
   Box *to = p->state, *from = q->state;
   to->header.flags = from->header.flags;
@@ -121,6 +124,7 @@ constexpr BuiltinSpec kSpecs[] = {
     {"read-error?", IsKind<ConditionKind::kRead>, 1, 1},
     {"file-error?", IsKind<ConditionKind::kFile>, 1, 1},
     {"%lazy-promise", LazyPromise, 1, 1},
+    {"%make-done-promise", MakeDonePromise, 1, 1},
     {"make-promise", MakePromise, 1, 1},
     {"promise?", IsPromise, 1, 1},
     {"%promise-done?", PromiseDone, 1, 1},

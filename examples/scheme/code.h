@@ -24,6 +24,14 @@ struct LineEntry {
   uint32_t line;
 };
 
+// An instruction whose own name in messages is not the procedure that the program calls: `units` long from
+// `pc` on, compiled from primitive number `primitive` (primitives.h). Ascending in pc.
+struct AliasEntry {
+  uint32_t pc;
+  uint16_t units;
+  uint16_t primitive;
+};
+
 // Tail: header.word constants.
 struct Code {
   static constexpr Type kType = Type::kCode;
@@ -33,10 +41,12 @@ struct Code {
   Header header;
   gc_ptr<uint16_t> instructions;  // noscan
   gc_ptr<LineEntry> lines;        // noscan
+  gc_ptr<AliasEntry> aliases;     // noscan
   gc_ptr<Symbol> name;            // may be null
   gc_ptr<String> file;
   gc_ptr<ValueList> included;  // strings: files 1, 2, ...; null when there are none
   uint32_t line_count;
+  uint32_t alias_count;
   uint32_t instruction_count;
   uint16_t required;     // parameters without the rest parameter
   uint16_t params;       // parameters with it: words below the frame's control words

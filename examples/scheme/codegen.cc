@@ -215,9 +215,9 @@ void Codegen::EmitSources(Lambda* lambda) {
   for (size_t i = 0; i < lambda->free->size(); i++) {
     auto* var = lambda->free->At<Var>(i);
     if (var->owner.get() == fn_) {
-      out_.Operand(var->slot * 2);
+      out_.SignedOperand(var->slot * 2);
     } else {
-      out_.Operand(fn_->free->IndexOf(Value::Of(var)) * 2 + 1);
+      out_.SignedOperand(fn_->free->IndexOf(Value::Of(var)) * 2 + 1);
     }
   }
 }

@@ -23,7 +23,7 @@ class Assembler {
   using Label = size_t;
 
   void Emit(Op op) {
-    last_op_ = units_.size();
+    last_op_ = last_start_ = units_.size();
     units_.push_back(static_cast<uint16_t>(op));
   }
   void Emit(Op op, int64_t a) {
@@ -38,7 +38,9 @@ class Assembler {
     Emit(op, a, b);
     Operand(c);
   }
-  void Operand(int64_t v);  // raises an error when v does not fit 16 bits
+  // Raise an error when v does not fit 16 bits: as a number with a sign, or with or without one.
+  void SignedOperand(int64_t v);
+  void Operand(int64_t v);
   void Drop(int64_t n) {
     if (n > 0) Emit(Op::kDrop, n);
   }
@@ -53,6 +55,8 @@ class Assembler {
 
   int64_t Constant(Value v);  // its index
   void MarkLine(uint32_t line);
+  // The instruction that was emitted last came from this primitive.
+  void MarkAlias(int primitive);
 
   Code* Finish(Lambda* lambda, const CodegenUnit& unit, int64_t frame_words);
 
@@ -62,6 +66,7 @@ class Assembler {
 
   std::vector<uint16_t> units_;
   std::vector<LineEntry> lines_;
+  std::vector<AliasEntry> aliases_;
   std::vector<size_t> labels_;  // position, kNone while unbound
   struct Use {
     size_t at;
@@ -70,7 +75,8 @@ class Assembler {
   std::vector<Use> uses_;  // of unbound labels
   ValueList* constants_ = ValueList::New();
   IdentityMap* constant_index_ = IdentityMap::New();
-  size_t last_op_ = kNone;
+  size_t last_op_ = kNone;  // the instruction before, if it may still take its push form
+  size_t last_start_ = 0;   // the instruction before
 };
 
 // The VM keeps at least this much stack free when it enters a procedure.
@@ -107,7 +113,7 @@ class Codegen {
   // codegen_calls.cc
   void GenCall(Node* n, Ctx ctx);
   void GenPrim(Node* n);
-  void GenFive(const Primitive& p, Node* a, Node* b, Label* unless);
+  void GenFive(Node* n, const Primitive& p, Label* unless);
   void GenWithImmediate(Op family, Node* a, int64_t i, Label* unless);
   void GenTwo(Node* n, const Primitive& p);
   void GenUnary(Node* n, const Primitive& p);

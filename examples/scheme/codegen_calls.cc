@@ -87,9 +87,10 @@ void Codegen::GenPrim(Node* n) {
       return GenTwo(n, p);
     case PrimShape::kFive:
       out_.MarkLine(n->line());
-      return GenFive(p, n->Item(0), n->Item(1), nullptr);
+      return GenFive(n, p, nullptr);
     case PrimShape::kWithZero:
-      return GenWithImmediate(p.op, n->Item(0), 0, nullptr);
+      GenWithImmediate(p.op, n->Item(0), 0, nullptr);
+      return out_.MarkAlias(n->header.small);
     case PrimShape::kMany:
       for (size_t i = 0; i + 1 < n->ItemCount(); i++) GenPush(n->Item(i));
       Gen(n->Item(n->ItemCount() - 1), kValue);
@@ -117,13 +118,14 @@ void Codegen::GenTwo(Node* n, const Primitive& p) {
     Gen(n->Item(1), kValue);
     out_.MarkLine(n->line());
     out_.Emit(Plus(p.op, kModeL), slot);
-    return;
+  } else {
+    GenPush(n->Item(0));
+    Gen(n->Item(1), kValue);
+    out_.MarkLine(n->line());
+    out_.Emit(p.op);
+    depth_--;
   }
-  GenPush(n->Item(0));
-  Gen(n->Item(1), kValue);
-  out_.MarkLine(n->line());
-  out_.Emit(p.op);
-  depth_--;
+  if (IsAlias(p)) out_.MarkAlias(n->header.small);
 }
 
 void Codegen::GenWithImmediate(Op family, Node* a, int64_t i, Label* unless) {
@@ -138,13 +140,16 @@ void Codegen::GenWithImmediate(Op family, Node* a, int64_t i, Label* unless) {
 }
 
 // With `unless`: the branching form.
-void Codegen::GenFive(const Primitive& p, Node* a, Node* b, Label* unless) {
+void Codegen::GenFive(Node* n, const Primitive& p, Label* unless) {
+  Node *a = n->Item(0), *b = n->Item(1);
   const Op family = unless != nullptr ? p.unless : p.op;
   const Op exchanged = Exchanged(family);
   int64_t i, slot_a, slot_b;
   if (IsImmediate(b, &i)) return GenWithImmediate(family, a, i, unless);
   if (exchanged != Op::kUnderflow && IsImmediate(a, &i)) {
-    return GenWithImmediate(exchanged, b, i, unless);
+    GenWithImmediate(exchanged, b, i, unless);
+    if (exchanged != family) out_.MarkAlias(n->header.small);
+    return;
   }
   if (IsSlot(a, &slot_a)) {
     if (IsSlot(b, &slot_b)) {
@@ -156,6 +161,9 @@ void Codegen::GenFive(const Primitive& p, Node* a, Node* b, Label* unless) {
   } else if (exchanged != Op::kUnderflow && IsSlot(b, &slot_b)) {
     Gen(a, kValue);
     out_.Emit(Plus(exchanged, kModeL), slot_b);
+    if (unless != nullptr) out_.Target(*unless);
+    if (exchanged != family) out_.MarkAlias(n->header.small);
+    return;
   } else {
     GenPush(a);
     Gen(b, kValue);
@@ -191,8 +199,9 @@ bool Codegen::GenPrimUnless(Node* n, Label label) {
   out_.MarkLine(n->line());
   if (p.shape == PrimShape::kWithZero) {
     GenWithImmediate(p.unless, n->Item(0), 0, &label);
+    out_.MarkAlias(n->header.small);
   } else {
-    GenFive(p, n->Item(0), n->Item(1), &label);
+    GenFive(n, p, &label);
   }
   return true;
 }

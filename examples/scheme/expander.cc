@@ -23,6 +23,7 @@ struct SpecialForms {
       {"define-record-type", &Expander::DefineRecordType},
       {"define-syntax", &Expander::DefineSyntax},
       {"include", &Expander::Include},
+      {"include-ci", &Expander::IncludeCi},
       {"cond-expand", &Expander::CondExpand},
       {"quote", &Expander::Quote},
       {"quasiquote", &Expander::Quasiquote},
@@ -48,6 +49,13 @@ struct SpecialForms {
       {"syntax-error", &Expander::SyntaxErrorForm},
       {"import", &Expander::Import},
       {"define-library", &Expander::DefineLibrary},
+      // Bound so that they can be imported and renamed; forms look for them by name.
+      {"else", &Expander::AuxiliaryOutOfPlace},
+      {"=>", &Expander::AuxiliaryOutOfPlace},
+      {"...", &Expander::AuxiliaryOutOfPlace},
+      {"_", &Expander::AuxiliaryOutOfPlace},
+      {"unquote", &Expander::AuxiliaryOutOfPlace},
+      {"unquote-splicing", &Expander::AuxiliaryOutOfPlace},
   };
 };
 
@@ -62,7 +70,7 @@ const BodyForms& GetBodyForms() {
   // The first entries of the table, in this order.
   static constexpr BodyForms kForms{Value::Fixnum(0), Value::Fixnum(1), Value::Fixnum(2),
                                     Value::Fixnum(3), Value::Fixnum(4), Value::Fixnum(5),
-                                    Value::Fixnum(6)};
+                                    Value::Fixnum(6), Value::Fixnum(7)};
   return kForms;
 }
 
@@ -78,9 +86,7 @@ Node* Expander::Expand(Value form, Value scope) {
   CheckNativeStack();
   if (form.IsPair()) {
     const uint32_t outer_line = line_;
-    if (const Slot* line = source_.lines->Find(form)) {
-      line_ = static_cast<uint32_t>(line->Get().AsFixnum());
-    }
+    SetPlace(form);
     Node* n = ExpandPair(form, scope);
     line_ = outer_line;
     return n;
@@ -187,6 +193,11 @@ Node* Expander::ExpandSequence(Value forms, Value scope) {
   return items->empty() ? Const(kUnspecified) : MakeSeq(items);
 }
 
+Node* Expander::ExpandTopSequence(Value forms, Value scope) {
+  if (scope.Is<Environment>()) PrepareDefinitions(forms, scope.As<Environment>());
+  return ExpandSequence(forms, scope);
+}
+
 // ---- procedures ----
 
 Node* Expander::ExpandLambda(Value params, Value body, Value scope, Value name) {
@@ -276,7 +287,7 @@ Node* Expander::Set(Value form, Value scope) {
 
 Node* Expander::Begin(Value form, Value scope) {
   CheckLength(form, 1, -1);
-  return ExpandSequence(Cdr(form), scope);
+  return ExpandTopSequence(Cdr(form), scope);
 }
 
 // ---- top-level definitions ----
@@ -344,6 +355,10 @@ Value Expander::ParseMacro(Value form, Value scope) {
 
 Node* Expander::SyntaxRulesOutOfPlace(Value form, Value) {
   SyntaxError(form, "syntax-rules is not allowed here:");
+}
+
+Node* Expander::AuxiliaryOutOfPlace(Value form, Value) {
+  SyntaxError(form, "auxiliary syntax is not allowed here:");
 }
 
 Node* Expander::SyntaxErrorForm(Value form, Value) {

@@ -2,7 +2,8 @@
 // special forms. Split over expander.cc (dispatch, references, calls, definitions),
 // expander_body.cc (bodies with internal definitions), expander_forms.cc (conditionals and binding
 // forms), expander_rewrite.cc (forms rewritten into simpler source), quasiquote.cc, library.cc
-// (import, define-library, cond-expand), expander_nodes.cc (helpers). I1 A form may contain
+// (import, define-library, cond-expand), definitions.cc (what forms will define), expander_nodes.cc
+// (helpers). I1 A form may contain
 // Identifiers anywhere; data that leaves the expander (quote) does not. I2 line_ is the line of the
 // innermost form that the reader knows.
 #ifndef EXAMPLES_SCHEME_EXPANDER_H_
@@ -32,6 +33,14 @@ class Expander {
   // One top-level form, as a procedure without parameters. Definitions go to the environment.
   Lambda* ExpandTop(Value form);
 
+  // definitions.cc
+  // Gives `env` its own cells for the library names that the list of top-level forms defines, so
+  // that uses before the definition mean the program's own. Looks into included files and the
+  // clauses that cond-expand chooses.
+  void PrepareDefinitions(Value forms, Environment* env) const;
+  // The path of the file that a form was read from.
+  std::string FileOf(Value form) const;
+
  private:
   friend struct SpecialForms;  // the table of special forms (expander.cc)
   using Handler = Node* (Expander::*)(Value form, Value scope);
@@ -43,6 +52,7 @@ class Expander {
   Node* ExpandReference(Value id, Value scope);
   Node* ExpandPrimitive(int number, Value args, Value scope, Node* call);
   Node* ExpandSequence(Value forms, Value scope);
+  Node* ExpandTopSequence(Value forms, Value scope);  // the definitions are prepared first
   Node* ExpandLambda(Value params, Value body, Value scope, Value name);
   Value ExpandUse(Value macro, Value form, Value scope);  // one macro step
   Value ParseMacro(Value form, Value scope);
@@ -56,6 +66,7 @@ class Expander {
   Node* Define(Value form, Value scope);
   Node* DefineSyntax(Value form, Value scope);
   Node* SyntaxRulesOutOfPlace(Value form, Value scope);
+  Node* AuxiliaryOutOfPlace(Value form, Value scope);
   Node* SyntaxErrorForm(Value form, Value scope);
 
   // expander_body.cc
@@ -90,7 +101,8 @@ class Expander {
   Value RewriteRecordType(Value form, Value scope);
   Value RewriteDefineValues(Value form, Value scope);
   Node* Include(Value form, Value scope);
-  Value ReadIncluded(Value form);
+  Node* IncludeCi(Value form, Value scope);
+  Value ReadIncluded(Value form, bool fold_case);
 
   // quasiquote.cc
   Node* Quasiquote(Value form, Value scope);
@@ -101,8 +113,9 @@ class Expander {
   // library.cc
   Node* Import(Value form, Value scope);
   Node* DefineLibrary(Value form, Value scope);
+  void AddExports(Value declaration, Environment* env);
   Node* CondExpand(Value form, Value scope);
-  Value SelectCondExpand(Value form, Value scope);
+  void SetPlace(Value form);
 
   // expander_nodes.cc
   // Makers.
@@ -138,9 +151,13 @@ class Expander {
 void BindSpecialForms();
 // The special form numbers that bodies treat themselves.
 struct BodyForms {
-  Value begin, define, define_values, define_record_type, define_syntax, include, cond_expand;
+  Value begin, define, define_values, define_record_type, define_syntax, include, include_ci,
+      cond_expand;
 };
 const BodyForms& GetBodyForms();
+// The forms of the first clause of (cond-expand (requirement form ...) ...) that holds; () if none
+// does. Raises an error when a requirement is malformed.
+Value ChosenClause(Value form);
 
 }  // namespace scheme
 

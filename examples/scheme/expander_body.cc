@@ -31,9 +31,7 @@ Node* Expander::ExpandBody(Value forms, Value outer) {
     rest->Add(Cdr(list));
     Value d{0};
     while (form.IsPair() && IsIdentifier(Car(form))) {
-      if (const Slot* line = source_.lines->Find(form)) {
-        line_ = static_cast<uint32_t>(line->Get().AsFixnum());
-      }
+      SetPlace(form);
       d = Resolve(Car(form), scope).denotation;
       if (!d.Is<Macro>()) break;
       form = ExpandUse(d, form, scope);
@@ -66,10 +64,10 @@ Node* Expander::ExpandBody(Value forms, Value outer) {
       rest->Add(Cons(RewriteDefineValues(form, scope), kNull));
     } else if (d == k.define_record_type) {
       rest->Add(Cons(RewriteRecordType(form, scope), kNull));
-    } else if (d == k.include) {
-      rest->Add(ReadIncluded(form));
+    } else if (d == k.include || d == k.include_ci) {
+      rest->Add(ReadIncluded(form, d == k.include_ci));
     } else if (d == k.cond_expand) {
-      rest->Add(SelectCondExpand(form, scope));
+      rest->Add(ChosenClause(form));
     } else if (d == k.define_syntax) {
       CheckLength(form, 3, 3);
       CheckIdentifier(Car(Cdr(form)), form);

@@ -96,6 +96,22 @@ Value Expander::SystemId(const char* name) const {
   return MakeIdentifier(Sym(name), Value::Of(SystemEnvironment()));
 }
 
+// ---- places ----
+
+// keeps I2.
+void Expander::SetPlace(Value form) {
+  if (const Slot* line = source_.lines->Find(form)) {
+    line_ = static_cast<uint32_t>(line->Get().AsFixnum());
+  }
+}
+
+std::string Expander::FileOf(Value form) const {
+  const Slot* line = source_.lines->Find(form);
+  const auto place = line != nullptr ? static_cast<uint32_t>(line->Get().AsFixnum()) : line_;
+  const uint32_t number = place >> kLineBits;
+  return ToUtf8(number == 0 ? source_.file : included_->At<String>(number - 1));
+}
+
 // ---- syntax checks ----
 
 std::string Expander::Where() const { return PlaceText(source_.file, included_, line_); }

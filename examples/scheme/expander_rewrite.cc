@@ -127,21 +127,24 @@ Value Expander::RewriteDefineValues(Value form, Value) {
 }
 
 Node* Expander::Include(Value form, Value scope) {
-  return ExpandSequence(ReadIncluded(form), scope);
+  return ExpandTopSequence(ReadIncluded(form, false), scope);
+}
+
+Node* Expander::IncludeCi(Value form, Value scope) {
+  return ExpandTopSequence(ReadIncluded(form, true), scope);
 }
 
 // The data of the included files. Their places join the map of this source.
-Value Expander::ReadIncluded(Value form) {
+Value Expander::ReadIncluded(Value form, bool fold_case) {
   CheckLength(form, 2, -1);
   ValueList* all = ValueList::New();
-  const uint32_t here = line_ >> kLineBits;
-  const String* includer = here == 0 ? source_.file : included_->At<String>(here - 1);
+  const std::string includer = FileOf(form);
   for (Value names = Cdr(form); names.IsPair(); names = Cdr(names)) {
     if (!Car(names).Is<String>()) BadSyntax(form);
-    const std::string path = ResolveInclude(ToUtf8(includer), ToUtf8(Car(names).As<String>()));
+    const std::string path = ResolveInclude(includer, ToUtf8(Car(names).As<String>()));
     if (included_->size() == kMaxIncluded) SyntaxError(form, "include: too many files:");
     included_->Add(MakeString(path));
-    ReadAllForms(path, source_.lines, all, static_cast<uint32_t>(included_->size()));
+    ReadAllForms(path, source_.lines, all, static_cast<uint32_t>(included_->size()), fold_case);
   }
   return all->ToList();
 }

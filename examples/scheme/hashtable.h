@@ -22,6 +22,7 @@
 
 namespace scheme {
 
+// lib/hashtable.scm has tables in this order.
 enum class KeyKind : uint8_t { kEqual, kEqv, kEq, kString, kStringCi, kNumber };
 
 struct HashTable {

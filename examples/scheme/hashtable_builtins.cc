@@ -104,6 +104,9 @@ Value Bounded(uint64_t h, Args args) {
   if (bound <= 0) WrongType(args[1], "a positive fixnum");
   return Value::Fixnum(static_cast<int64_t>(h % static_cast<uint64_t>(bound)));
 }
+// (%hash-table-kind table): the number of a KeyKind.
+Value Kind(Args args) { return Value::Fixnum(static_cast<int64_t>(TableArg(args, 0)->kind())); }
+
 template <KeyKind kKind>
 Value Hash(Args args) {
   return Bounded(HashKey(kKind, args[0]), args);
@@ -124,12 +127,14 @@ constexpr BuiltinSpec kSpecs[] = {
     {"hash-table->alist", ToAlist, 1, 1},
     {"hash-table-copy", Copy, 1, 2},
     {"hash-table-clear!", Clear, 1, 1},
+    {"%hash-table-kind", Kind, 1, 1},
     {"hash", Hash<KeyKind::kEqual>, 1, 2},
     {"equal-hash", Hash<KeyKind::kEqual>, 1, 2},
     {"eqv-hash", Hash<KeyKind::kEqv>, 1, 2},
     {"hash-by-identity", Hash<KeyKind::kEq>, 1, 2},
     {"string-hash", Hash<KeyKind::kString>, 1, 2},
     {"string-ci-hash", Hash<KeyKind::kStringCi>, 1, 2},
+    {"%number-hash", Hash<KeyKind::kNumber>, 1, 2},
 };
 
 }  // namespace

@@ -44,10 +44,10 @@ void LoadPrelude() {
         g_vm.Run(CompileTop((*forms)[i], source, SystemEnvironment()));
       }
     } catch (const SchemeThrow&) {
-      std::fprintf(stderr, "%s\n", UncaughtMessage(g_vm.roots.thrown, "").c_str());
+      Report(UncaughtMessage(g_vm.roots.thrown, ""));
       std::exit(70);
     } catch (const SchemeUncaught& e) {
-      std::fprintf(stderr, "%s\n", UncaughtMessage(g_vm.roots.thrown, e.where).c_str());
+      Report(UncaughtMessage(g_vm.roots.thrown, e.where));
       std::exit(70);
     }
   }
@@ -60,12 +60,9 @@ void SetCommandLine(const std::vector<std::string>& words) {
   g_command_line = new tarn::gc_root<Pair>(holder.AsPair());
 }
 
-void Report(const std::string& message) {
-  FlushStandardPorts();
-  std::fprintf(stderr, "%s\n", message.c_str());
-}
-
 }  // namespace
+
+void Report(const std::string& message) { PrintToStandardError(message + "\n"); }
 
 void InitInterpreter(const VmOptions& options, const std::vector<std::string>& command_line) {
   InitNativeStackLimit();
@@ -116,6 +113,10 @@ bool Evaluate(Closure* thunk, Value* result, int* exit_code) {
   return false;
 }
 
+void ReportOutOfMemory() {
+  PrintToStandardError(UncaughtMessage(Value::Of(g_vm.roots.out_of_memory), "") + "\n");
+}
+
 int RunFile(const std::string& path) {
   // (load path), so that the file's forms run one after the other inside one run of the VM.
   const Value form = MakeList(std::array{Sym("load"), MakeString(path)}.data(), 2);
@@ -124,32 +125,31 @@ int RunFile(const std::string& path) {
   Value result;
   int exit_code;
   const bool ok = Evaluate(thunk, &result, &exit_code);
-  FlushStandardPorts();
   return ok ? 0 : exit_code < 0 ? 1 : exit_code;
 }
 
 int RunExpressions(std::string_view text) {
   IdentityMap* lines = IdentityMap::New();
   ValueList* forms = ValueList::New();
+  if (!Reported([&] { ReadAllFormsFromText(text, "-e", lines, forms); })) return 1;
+  const SourceInfo source{MakeString("-e").As<String>(), lines, false};
   Value result = kUnspecified;
-  int exit_code;
-  try {
-    const SourceInfo source{MakeString("-e").As<String>(), lines, false};
-    ReadAllFormsFromText(text, "-e", lines, forms);
-    for (size_t i = 0; i < forms->size(); i++) {
-      Closure* thunk = CompileTop((*forms)[i], source, UserEnvironment());
-      if (!Evaluate(thunk, &result, &exit_code)) {
-        FlushStandardPorts();
-        return exit_code < 0 ? 1 : exit_code;
-      }
-    }
-  } catch (const SchemeThrow&) {  // from the reader or the compiler
-    Report(UncaughtMessage(g_vm.roots.thrown, ""));
-    return 1;
+  for (size_t i = 0; i < forms->size(); i++) {
+    Closure* thunk = nullptr;
+    if (!Reported([&] { thunk = CompileTop((*forms)[i], source, UserEnvironment()); })) return 1;
+    int exit_code;
+    if (!Evaluate(thunk, &result, &exit_code)) return exit_code < 0 ? 1 : exit_code;
   }
-  FlushStandardPorts();
-  if (result != kUnspecified) std::printf("%s\n", WriteToString(result).c_str());
-  return 0;
+  return Reported([&] { PrintResult(result); }) ? 0 : 1;
+}
+
+void PrintResult(Value v) {
+  if (v.Is<Values>()) {
+    auto* values = v.As<Values>();
+    for (uint32_t i = 0; i < values->header.word; i++) PrintResult(values->items()[i]);
+  } else if (v != kUnspecified) {
+    PrintToStandardOutput(WriteToString(v) + "\n");
+  }
 }
 
 }  // namespace scheme

@@ -3,10 +3,12 @@
 #ifndef EXAMPLES_SCHEME_INTERPRETER_H_
 #define EXAMPLES_SCHEME_INTERPRETER_H_
 
+#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "examples/scheme/error.h"
 #include "examples/scheme/value.h"
 #include "examples/scheme/vm.h"
 
@@ -27,6 +29,24 @@ int RunRepl();
 bool Evaluate(Closure* thunk, Value* result, int* exit_code);
 // The line that reports an uncaught condition.
 std::string UncaughtMessage(Value condition, const std::string& where);
+// A line on standard error, behind what the program has written.
+void Report(const std::string& message);
+void ReportOutOfMemory();
+// Runs f(), which may raise. False if it did, or if memory was short, which is then reported.
+template <class F>
+bool Reported(F f) {
+  try {
+    f();
+    return true;
+  } catch (const SchemeThrow&) {
+    Report(UncaughtMessage(g_vm.roots.thrown, ""));
+  } catch (const std::bad_alloc&) {
+    ReportOutOfMemory();
+  }
+  return false;
+}
+// As `write` does, with a newline; several values take several lines. May raise.
+void PrintResult(Value v);
 
 Value CommandLineList();
 Value FeatureList();

@@ -143,17 +143,18 @@ bool Holds(Value requirement) {
 
 }  // namespace
 
-Value Expander::SelectCondExpand(Value form, Value) {
-  CheckLength(form, 1, -1);
+Value ChosenClause(Value form) {
   for (Value clauses = Cdr(form); clauses.IsPair(); clauses = Cdr(clauses)) {
-    if (ListLength(Car(clauses)) < 1) BadSyntax(form);
+    if (ListLength(Car(clauses)) < 1)
+      Error("cond-expand: bad clause:", {StripSyntax(Car(clauses))});
     if (Holds(Car(Car(clauses)))) return Cdr(Car(clauses));
   }
   return kNull;
 }
 
 Node* Expander::CondExpand(Value form, Value scope) {
-  return ExpandSequence(SelectCondExpand(form, scope), scope);
+  CheckLength(form, 1, -1);
+  return ExpandTopSequence(ChosenClause(form), scope);
 }
 
 Node* Expander::Import(Value form, Value scope) {
@@ -163,13 +164,29 @@ Node* Expander::Import(Value form, Value scope) {
   return Const(kUnspecified);
 }
 
-// Declarations are expanded into code that fills a new environment.
+// (export name (rename internal external) ...)
+void Expander::AddExports(Value declaration, Environment* env) {
+  for (Value l = Cdr(declaration); l.IsPair(); l = Cdr(l)) {
+    const Value e = Car(l);
+    const bool renames = ListLength(e) == 3;
+    if (!renames && !IsIdentifier(e)) BadSyntax(declaration);
+    env->exports->Add(renames ? Cons(BaseSymbol(Car(Cdr(Cdr(e)))), BaseSymbol(Car(Cdr(e))))
+                              : Cons(BaseSymbol(e), BaseSymbol(e)));
+  }
+}
+
+// Declarations are expanded into code that fills a new environment. The bodies wait until all
+// imports are known.
 Node* Expander::DefineLibrary(Value form, Value scope) {
   CheckLength(form, 2, -1);
   if (!scope.Is<Environment>()) SyntaxError(form, "define-library is not allowed here:");
   Environment* env = Environment::New(SystemEnvironment());
   env->exports = ValueList::New();
-  ValueList* nodes = ValueList::New();
+  const uint32_t place = line_;
+  ValueList* body = ValueList::New();
+  auto add_forms = [&](Value forms) {
+    for (; forms.IsPair(); forms = Cdr(forms)) body->Add(Car(forms));
+  };
   ValueList* todo = ValueList::New();  // a stack of lists of declarations
   todo->Add(Cdr(Cdr(form)));
   while (!todo->empty()) {
@@ -178,31 +195,29 @@ Node* Expander::DefineLibrary(Value form, Value scope) {
     todo->Add(Cdr(list));
     const Value d = Car(list);
     if (ListLength(d) < 1) BadSyntax(form);
+    SetPlace(d);
     if (Is(Car(d), "export")) {
-      for (Value l = Cdr(d); l.IsPair(); l = Cdr(l)) {
-        const Value e = Car(l);  // name or (rename internal external)
-        const bool renames = ListLength(e) == 3;
-        if (!renames && !IsIdentifier(e)) BadSyntax(d);
-        env->exports->Add(renames ? Cons(BaseSymbol(Car(Cdr(Cdr(e)))), BaseSymbol(Car(Cdr(e))))
-                                  : Cons(BaseSymbol(e), BaseSymbol(e)));
-      }
+      AddExports(d, env);
     } else if (Is(Car(d), "import")) {
       ImportInto(env, Cdr(d));
     } else if (Is(Car(d), "begin")) {
-      for (Value l = Cdr(d); l.IsPair(); l = Cdr(l)) {
-        nodes->Add(Value::Of(Expand(Car(l), Value::Of(env))));
-      }
-    } else if (Is(Car(d), "include")) {
-      for (Value l = ReadIncluded(d); l.IsPair(); l = Cdr(l)) {
-        nodes->Add(Value::Of(Expand(Car(l), Value::Of(env))));
-      }
+      add_forms(Cdr(d));
+    } else if (Is(Car(d), "include") || Is(Car(d), "include-ci")) {
+      add_forms(ReadIncluded(d, Is(Car(d), "include-ci")));
     } else if (Is(Car(d), "include-library-declarations")) {
-      todo->Add(ReadIncluded(d));
+      todo->Add(ReadIncluded(d, false));
     } else if (Is(Car(d), "cond-expand")) {
-      todo->Add(SelectCondExpand(d, Value::Of(env)));
+      todo->Add(ChosenClause(d));
     } else {
       SyntaxError(d, "define-library: unknown declaration:");
     }
+  }
+  line_ = place;
+  const Value forms = body->ToList();
+  PrepareDefinitions(forms, env);
+  ValueList* nodes = ValueList::New();
+  for (Value l = forms; l.IsPair(); l = Cdr(l)) {
+    nodes->Add(Value::Of(Expand(Car(l), Value::Of(env))));
   }
   Libraries()->Put(LibraryKey(Car(Cdr(form))), Value::Of(env));
   nodes->Add(Value::Of(Const(kUnspecified)));

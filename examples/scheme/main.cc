@@ -2,11 +2,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <string>
 #include <vector>
 
 #include "examples/scheme/heap.h"
 #include "examples/scheme/interpreter.h"
+#include "examples/scheme/port.h"
 
 namespace {
 
@@ -27,6 +29,10 @@ int Usage(const char* message, const char* what) {
 
 int main(int argc, char** argv) {
   tarn::ThreadScope thread(tarn::ThreadOptions{.cooperative = true});
+  if (!thread.status().ok()) {
+    std::fprintf(stderr, "scheme: %s\n", std::string(thread.status().message()).c_str());
+    return 70;
+  }
   scheme::VmOptions options;
   const char* expressions = nullptr;
   int i = 1;
@@ -51,8 +57,15 @@ int main(int argc, char** argv) {
   }
   std::vector<std::string> command_line(argv + i, argv + argc);
   if (command_line.empty()) command_line.emplace_back("scheme");
-  scheme::InitInterpreter(options, command_line);
-  if (expressions != nullptr) return scheme::RunExpressions(expressions);
-  if (i < argc) return scheme::RunFile(argv[i]);
-  return scheme::RunRepl();
+  int code = 1;
+  try {
+    scheme::InitInterpreter(options, command_line);
+    code = expressions != nullptr ? scheme::RunExpressions(expressions)
+           : i < argc             ? scheme::RunFile(argv[i])
+                                  : scheme::RunRepl();
+  } catch (const std::bad_alloc&) {  // where no program runs that could be told
+    std::fputs("scheme: out of memory\n", stderr);
+  }
+  const bool written = scheme::FinishPorts();
+  return code == 0 && !written ? 1 : code;
 }

@@ -2,8 +2,8 @@
 // Not here: ratios and floats (number_tower.cc).
 // Sums and products are computed straight into the result object; the rarer operations go through a
 // GMP temporary.
-#include <algorithm>
-#include <cstring>
+#include <cstdlib>
+#include <new>
 
 #include "examples/scheme/error.h"
 #include "examples/scheme/number.h"
@@ -12,13 +12,14 @@
 namespace scheme {
 namespace {
 
-void* GmpAllocate(size_t bytes) { return tarn::AllocateBytes(bytes, tarn::Scan::kConservative); }
-void* GmpReallocate(void* old, size_t old_bytes, size_t new_bytes) {
-  void* p = GmpAllocate(new_bytes);
-  std::memcpy(p, old, std::min(old_bytes, new_bytes));
+// What GMP holds when an exception passes through it is lost.
+void* GmpReallocate(void* old, size_t, size_t bytes) {
+  void* p = std::realloc(old, bytes);
+  if (p == nullptr) throw std::bad_alloc();
   return p;
 }
-void GmpFree(void*, size_t) {}
+void* GmpAllocate(size_t bytes) { return GmpReallocate(nullptr, 0, bytes); }
+void GmpFree(void* p, size_t) { std::free(p); }
 
 Bignum* NewBignum(size_t limbs) {
   if (limbs > kMaxIntegerBits / GMP_NUMB_BITS) Error("integer too large");

@@ -3,9 +3,9 @@
 // I1 A Bignum never holds a value that fits a fixnum, and its top limb is not zero.
 // I2 A Ratnum is in lowest terms; its denominator is an exact integer above 1.
 // I3 Limbs are stored in the object, so a view of it is a plain GMP integer that must not be
-// written. I4 GMP's own temporaries are blocks of the tarn heap, scanned conservatively, because
-// GMP links them
-//    to each other; they are reached from the native stack and nobody frees them.
+//    written.
+// I4 GMP's own temporaries are malloc's: it frees each of them, and links some to each other, which
+//    blocks without pointers could not hold. No number keeps one.
 // Locking: none; the interpreter is one thread. Cost: Bignum 8 + 8 n bytes, Ratnum 24 bytes.
 #ifndef EXAMPLES_SCHEME_NUMBER_REP_H_
 #define EXAMPLES_SCHEME_NUMBER_REP_H_
@@ -93,7 +93,7 @@ class Mpz {
   __mpz_struct z_;
 };
 
-// Makes GMP allocate on the tarn heap. Before the first use of GMP.
+// Makes GMP report a lack of memory as std::bad_alloc. Before the first use of GMP.
 void InstallGmpMemory();
 
 Value IntegerFromMpz(mpz_srcptr z);

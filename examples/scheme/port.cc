@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -22,6 +21,28 @@ constexpr size_t kLongestUtf8 = 4;
 
 uint8_t* NewBuffer(size_t bytes) {
   return static_cast<uint8_t*>(tarn::AllocateBytes(bytes, tarn::Scan::kNone));
+}
+
+tarn::gc_root<Port>* g_open_outputs = nullptr;  // first of the list; never destroyed: used at exit
+
+// keeps I4.
+void Link(Port* port) {
+  if (g_open_outputs == nullptr) g_open_outputs = new tarn::gc_root<Port>;
+  Port* first = g_open_outputs->get();
+  port->next = first;
+  if (first != nullptr) first->previous = port;
+  g_open_outputs->set(port);
+}
+
+void Unlink(Port* port) {
+  Port *next = port->next, *previous = port->previous;
+  if (next != nullptr) next->previous = previous;
+  if (previous != nullptr) {
+    previous->next = next;
+  } else {
+    g_open_outputs->set(next);
+  }
+  port->next = port->previous = nullptr;
 }
 
 Port* NewPort(int fd, uint8_t flags, size_t capacity, Value name) {
@@ -47,24 +68,27 @@ void Resize(Port* port, size_t capacity) {
   if (to != old) port->buffer = to;
 }
 
-// One write of all bytes; false when the system refuses.
+// Writes all bytes; false, and errno, when the system refuses. Those of a heap object: the caller
+// keeps it alive.
 bool WriteFully(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return false;
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-  return true;
+  bool written = true;
+  tarn::Blocked([&] {  // keeps I5
+    while (!bytes.empty() && written) {
+      const ssize_t n = write(fd, bytes.data(), bytes.size());
+      if (n >= 0) {
+        bytes.remove_prefix(static_cast<size_t>(n));
+      } else {
+        written = errno == EINTR;
+      }
+    }
+  });
+  return written;
 }
 
 // Writes out what is pending. On failure it is dropped, so that closing does not fail again.
 bool Drain(Port* port) {
   if (port->Has(Port::kInMemory)) return true;
-  const std::string_view pending = port->Pending();
-  const int fd = static_cast<int>(port->fd);
-  bool written = false;
-  tarn::Blocked([&] { written = WriteFully(fd, pending); });
+  const bool written = WriteFully(static_cast<int>(port->fd), port->Pending());
   port->start = port->end = 0;
   return written;
 }
@@ -78,6 +102,7 @@ void CheckOpen(const Port* port) {
 Port* NewFilePort(int fd, uint8_t flags, Value name) {
   Port* port = NewPort(fd, flags, kFileBufferBytes, name);
   if ((flags & Port::kOutput) != 0 && isatty(fd) == 1) port->header.flags |= Port::kTerminal;
+  if ((flags & Port::kOutput) != 0) Link(port);
   return port;
 }
 
@@ -96,7 +121,7 @@ Port* NewOutputPort(uint8_t flags) {
 bool FillBuffer(Port* port) {
   CheckOpen(port);
   if (port->Has(Port::kInMemory)) return false;
-  if (port->fd == STDIN_FILENO) FlushStandardPorts();  // keeps I3
+  if (port->fd == STDIN_FILENO) FlushStandardOutput();  // keeps I3
   Resize(port, kFileBufferBytes);
   if (port->end == port->capacity) return true;
   uint8_t* b = port->buffer;
@@ -104,7 +129,7 @@ bool FillBuffer(Port* port) {
   const int fd = static_cast<int>(port->fd);
   uint8_t* const to = b + port->end;
   const size_t room = port->capacity - port->end;
-  tarn::Blocked([&] {  // a terminal or a pipe may keep us waiting
+  tarn::Blocked([&] {  // keeps I5
     do {
       n = read(fd, to, room);
     } while (n < 0 && errno == EINTR);
@@ -199,8 +224,10 @@ void ClosePort(Port* port) {
   const bool written = !port->Has(Port::kOutput) || Drain(port);
   const int error = errno;
   port->header.flags &= static_cast<uint8_t>(~Port::kOpen);
+  if (port->Has(Port::kOutput) && !port->Has(Port::kInMemory)) Unlink(port);
   // The standard descriptors stay open: whoever opened a file next would get their numbers.
-  if (port->fd > STDERR_FILENO) close(static_cast<int>(port->fd));
+  const int fd = static_cast<int>(port->fd);
+  if (fd > STDERR_FILENO) tarn::Blocked([&] { close(fd); });  // keeps I5
   port->fd = -1;
   if (!written) FileError(std::string("cannot write: ") + std::strerror(error), port->name);
 }
@@ -235,10 +262,54 @@ Port* CurrentInputPort() { return PortOf(g_standard->input.get(), Port::kInput);
 Port* CurrentOutputPort() { return PortOf(g_standard->output.get(), Port::kOutput); }
 Port* CurrentErrorPort() { return PortOf(g_standard->error.get(), Port::kOutput); }
 
-void FlushStandardPorts() {
+// ---- the driver's ----
+
+namespace {
+
+int g_lost_output = 0;  // errno of the first write of the functions below that failed
+
+void NoteFailure() {
+  if (g_lost_output == 0) g_lost_output = errno;
+}
+
+void ReportLoss(int error, const std::string& name) {
+  PrintToStandardError(std::string("scheme: cannot write: ") + std::strerror(error) + ": " + name +
+                       "\n");
+}
+
+}  // namespace
+
+void FlushStandardOutput() {
   if (g_standard == nullptr) return;
   Port* port = g_standard->standard_output.get();
-  if (port->Has(Port::kOpen)) Drain(port);
+  if (port->Has(Port::kOpen) && !Drain(port)) NoteFailure();
+}
+
+bool FinishPorts() {
+  FlushStandardOutput();
+  bool complete = true;
+  if (g_lost_output != 0) {
+    ReportLoss(g_lost_output, "standard output");
+    complete = false;
+  }
+  Port* port = g_open_outputs == nullptr ? nullptr : g_open_outputs->get();
+  for (; port != nullptr; port = port->next) {
+    if (Drain(port)) continue;
+    ReportLoss(errno, ToUtf8(port->name.Get().As<String>()));
+    complete = false;
+  }
+  return complete;
+}
+
+void PrintToStandardOutput(std::string_view text) {
+  FlushStandardOutput();
+  if (!WriteFully(STDOUT_FILENO, text)) NoteFailure();
+}
+
+// Where nobody could read of it, a failure is none.
+void PrintToStandardError(std::string_view text) {
+  FlushStandardOutput();
+  WriteFully(STDERR_FILENO, text);
 }
 
 void RegisterStandardPorts() {
@@ -251,7 +322,6 @@ void RegisterStandardPorts() {
   g_standard->input = DefinePortParameter("current-input-port", in);
   g_standard->output = DefinePortParameter("current-output-port", out);
   g_standard->error = DefinePortParameter("current-error-port", err);
-  std::atexit(FlushStandardPorts);
 }
 
 }  // namespace scheme

@@ -2,13 +2,14 @@
 // Textual ports hold UTF-8; characters are decoded and encoded as they pass.
 // Not here: the procedures (port_*.cc), what `write` prints (printer.h).
 // I1 Input: buffer[start, end) is read ahead. Output: buffer[0, end) waits to be written (file), or
-// is
-//    all that was written (string, bytevector).
+//    is all that was written (string, bytevector).
 // I2 fd is -1 for ports in memory and for closed ports.
 // I3 Output to standard error is never held back; standard output is flushed before standard input
-// is
-//    read, at each newline if it is a terminal, and at exit.
-// A port that becomes garbage while open keeps its descriptor: programs close their ports.
+//    is read and at each newline if it is a terminal.
+// I4 Open output files are in a list that keeps them alive, so that what they hold back is written
+//    when the program ends, however it ends.
+// I5 The thread is in a blocked scope in every system call that may wait.
+// An input port that becomes garbage while open keeps its descriptor: programs close their ports.
 // Locking: none.
 #ifndef EXAMPLES_SCHEME_PORT_H_
 #define EXAMPLES_SCHEME_PORT_H_
@@ -35,6 +36,8 @@ struct Port {
   uint64_t end;
   gc_ptr<uint8_t> buffer;  // noscan bytes
   Slot name;               // of the file, for messages; #f in memory
+  gc_ptr<Port> next;       // in the list of I4
+  gc_ptr<Port> previous;
 
   bool Has(uint8_t flags) const { return (header.flags & flags) == flags; }
   std::string_view Pending() const {
@@ -67,8 +70,16 @@ void ClosePort(Port* port);  // flushes; closing again does nothing
 Port* CurrentInputPort();
 Port* CurrentOutputPort();
 Port* CurrentErrorPort();
-// At exit, before the process ends. Ignores failures.
-void FlushStandardPorts();
+
+// ---- for the driver; none of these raises an error ----
+// Writes out what standard output holds back. A failure is remembered for FinishPorts.
+void FlushStandardOutput();
+// At the end of the program: writes out what open output files hold back. False if something could
+// not be written, now or by the functions here; says what on standard error.
+bool FinishPorts();
+// Text of the driver itself, behind what the program has written.
+void PrintToStandardOutput(std::string_view text);
+void PrintToStandardError(std::string_view text);
 
 // A port as the reader sees it.
 class PortSource : public CharSource {

@@ -49,7 +49,12 @@ Value IsOpen(Args args) {
 Value OpenFile(Args args, int mode, uint8_t flags) {
   const std::string name = ToUtf8(StringArg(args, 0));
   constexpr mode_t kPermissions = 0666;  // less the umask
-  const int fd = open(name.c_str(), mode | O_CLOEXEC, kPermissions);
+  int fd = -1;
+  tarn::Blocked([&] {  // a FIFO keeps us waiting until somebody opens its other end
+    do {
+      fd = open(name.c_str(), mode | O_CLOEXEC, kPermissions);
+    } while (fd < 0 && errno == EINTR);
+  });
   if (fd < 0) FileError(std::string("cannot open file: ") + std::strerror(errno), args[0]);
   return Value::Of(NewFilePort(fd, flags, args[0]));
 }
@@ -66,11 +71,17 @@ Value OpenBinaryOutputFile(Args args) {
 Value OpenAppendFile(Args args) { return OpenFile(args, kCreate | O_APPEND, Port::kOutput); }
 
 Value FileExists(Args args) {
-  return Value::Bool(access(ToUtf8(StringArg(args, 0)).c_str(), F_OK) == 0);
+  const std::string name = ToUtf8(StringArg(args, 0));
+  bool exists = false;
+  tarn::Blocked([&] { exists = access(name.c_str(), F_OK) == 0; });
+  return Value::Bool(exists);
 }
 
 Value DeleteFile(Args args) {
-  if (unlink(ToUtf8(StringArg(args, 0)).c_str()) != 0) {
+  const std::string name = ToUtf8(StringArg(args, 0));
+  int result = 0;
+  tarn::Blocked([&] { result = unlink(name.c_str()); });
+  if (result != 0) {
     FileError(std::string("cannot delete file: ") + std::strerror(errno), args[0]);
   }
   return kUnspecified;

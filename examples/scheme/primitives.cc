@@ -80,6 +80,13 @@ constexpr Primitive kPrimitives[] = {
 
 std::span<const Primitive> Primitives() { return kPrimitives; }
 
+bool IsAlias(const Primitive& p) {
+  for (const Primitive& first : kPrimitives) {
+    if (first.op == p.op) return &first != &p;
+  }
+  return false;
+}
+
 void MarkPrimitiveCells() {
   uint16_t number = 1;
   for (const Primitive& p : kPrimitives) {

@@ -21,7 +21,7 @@ enum class PrimShape : uint8_t {
 struct Primitive {
   const char* name;
   PrimShape shape;
-  Op op;      // the S form of a family
+  Op op;      // the S form of a family; messages name the first primitive that has it
   Op unless;  // five-mode comparisons: the S form of the branch; else kUnderflow
   uint8_t operands;
   bool folds;  // (+ a b c) = (+ (+ a b) c)
@@ -31,6 +31,8 @@ std::span<const Primitive> Primitives();
 inline const Primitive& PrimitiveAt(int number) {
   return Primitives()[static_cast<size_t>(number) - 1];
 }
+// Do messages of the instruction name another primitive?
+bool IsAlias(const Primitive& p);
 // Marks the cells; after all builtins are defined.
 void MarkPrimitiveCells();
 

@@ -136,7 +136,7 @@ class Parser {
           return ReadQuoted(Known::kUnquote, line);
         case '"':
           in_.Next();
-          return MakeString(ReadDelimited('"', "a string"));
+          return ReadString();
         case '#': {
           in_.Next();
           Value v{0};
@@ -147,6 +147,13 @@ class Parser {
           return ReadAtom("");
       }
     }
+  }
+
+  // A string in program text is a literal, which no program may change.
+  Value ReadString() {
+    const Value v = MakeString(ReadDelimited('"', "a string"));
+    if (program_ != nullptr) v.AsHeader()->flags |= String::kImmutable;
+    return v;
   }
 
   // A datum inside something: neither the end, nor ) nor a dot.

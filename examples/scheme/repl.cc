@@ -2,38 +2,18 @@
 // `write` does, errors reported and survived, expressions continued over lines.
 #include <unistd.h>
 
-#include <cstdio>
+#include <new>
 #include <string>
 
 #include "examples/scheme/builtins.h"
 #include "examples/scheme/environment.h"
 #include "examples/scheme/interpreter.h"
 #include "examples/scheme/port.h"
-#include "examples/scheme/printer.h"
 #include "examples/scheme/reader.h"
 #include "examples/scheme/source_file.h"
 
 namespace scheme {
 namespace {
-
-void PrintResult(Value v) {
-  FlushStandardPorts();
-  if (v == kUnspecified) return;
-  if (v.Is<Values>()) {
-    auto* values = v.As<Values>();
-    for (uint32_t i = 0; i < values->header.word; i++) {
-      std::printf("%s\n", WriteToString(values->items()[i]).c_str());
-    }
-  } else {
-    std::printf("%s\n", WriteToString(v).c_str());
-  }
-  std::fflush(stdout);
-}
-
-void ReportThrown() {
-  FlushStandardPorts();
-  std::fprintf(stderr, "%s\n", UncaughtMessage(g_vm.roots.thrown, "").c_str());
-}
 
 // Text that was read but not evaluated yet, and the line its first character is on.
 struct Pending {
@@ -58,8 +38,12 @@ Step EvaluateOne(Pending* pending, bool at_end, int* exit_code) {
     form = reader.Read();
   } catch (const SchemeThrow&) {
     if (reader.incomplete && !at_end) return Step::kIncomplete;
-    ReportThrown();
+    Report(UncaughtMessage(g_vm.roots.thrown, ""));
     pending->Consume(pending->text.size());  // what follows an error is of no use
+    return Step::kNothing;
+  } catch (const std::bad_alloc&) {
+    ReportOutOfMemory();
+    pending->Consume(pending->text.size());
     return Step::kNothing;
   }
   if (form == kEof) {
@@ -67,17 +51,14 @@ Step EvaluateOne(Pending* pending, bool at_end, int* exit_code) {
     return Step::kNothing;
   }
   pending->Consume(text.position());
-  try {
-    const SourceInfo source{MakeString("repl").As<String>(), lines, false};
-    Closure* thunk = CompileTop(form, source, UserEnvironment());
-    Value result;
-    if (Evaluate(thunk, &result, exit_code)) {
-      PrintResult(result);
-    } else if (*exit_code >= 0) {
-      return Step::kExit;
-    }
-  } catch (const SchemeThrow&) {
-    ReportThrown();
+  const SourceInfo source{MakeString("repl").As<String>(), lines, false};
+  Closure* thunk = nullptr;
+  Value result;
+  if (!Reported([&] { thunk = CompileTop(form, source, UserEnvironment()); })) return Step::kDone;
+  if (Evaluate(thunk, &result, exit_code)) {
+    Reported([&] { PrintResult(result); });
+  } else if (*exit_code >= 0) {
+    return Step::kExit;
   }
   return Step::kDone;
 }
@@ -104,22 +85,23 @@ int RunRepl() {
   int exit_code = 0;
   bool incomplete = false;
   for (;;) {
-    if (interactive) {
-      std::fputs(incomplete ? "... " : "> ", stdout);
-      std::fflush(stdout);
-    }
-    const bool more = ReadLine(&line);
-    if (more) pending.text += line + "\n";
+    if (interactive) PrintToStandardOutput(incomplete ? "... " : "> ");
+    bool more = false;
+    const bool read = Reported([&] {
+      more = ReadLine(&line);
+      if (more) pending.text += line + "\n";
+    });
+    if (!read) return 1;
     Step step = Step::kDone;
     while (step == Step::kDone && !pending.text.empty()) {
       step = EvaluateOne(&pending, !more, &exit_code);
     }
-    FlushStandardPorts();
+    FlushStandardOutput();
     if (step == Step::kExit) return exit_code;
     incomplete = step == Step::kIncomplete;
     if (!more) break;
   }
-  if (interactive) std::fputs("\n", stdout);
+  if (interactive) PrintToStandardOutput("\n");
   return 0;
 }
 

@@ -3,24 +3,38 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 
 #include "examples/scheme/builtins.h"
 #include "examples/scheme/reader.h"
 #include "examples/scheme/vm.h"
 
 namespace scheme {
+namespace {
+
+struct CloseFile {
+  void operator()(std::FILE* f) const { std::fclose(f); }
+};
+
+}  // namespace
 
 std::string ReadFileBytes(const std::string& path) {
-  std::FILE* f = std::fopen(path.c_str(), "rb");
-  if (f == nullptr) {
-    FileError(std::string("cannot open file (") + std::strerror(errno) + "):", MakeString(path));
-  }
   std::string text;
-  char buffer[65536];
-  size_t n;
-  while ((n = std::fread(buffer, 1, sizeof buffer, f)) > 0) text.append(buffer, n);
-  const bool failed = std::ferror(f) != 0;
-  std::fclose(f);
+  int error = 0;
+  bool opened = false, failed = false;
+  tarn::Blocked([&] {  // the file may be a terminal or a FIFO
+    const std::unique_ptr<std::FILE, CloseFile> f(std::fopen(path.c_str(), "rb"));
+    error = errno;
+    opened = f != nullptr;
+    if (!opened) return;
+    char buffer[65536];
+    size_t n;
+    while ((n = std::fread(buffer, 1, sizeof buffer, f.get())) > 0) text.append(buffer, n);
+    failed = std::ferror(f.get()) != 0;
+  });
+  if (!opened) {
+    FileError(std::string("cannot open file (") + std::strerror(error) + "):", MakeString(path));
+  }
   if (failed) FileError("cannot read file:", MakeString(path));
   return text;
 }
@@ -32,9 +46,9 @@ std::string ResolveInclude(const std::string& includer, const std::string& name)
 }
 
 void ReadAllFormsFromText(std::string_view text, std::string_view file_name, IdentityMap* lines,
-                          ValueList* out, uint32_t file_number) {
+                          ValueList* out, uint32_t file_number, bool fold_case) {
   TextSource source(text);
-  SourceReader reader{&source, file_name, lines, file_number};
+  SourceReader reader{&source, file_name, lines, file_number, fold_case};
   for (;;) {
     const Value v = reader.Read();
     if (v == kEof) return;
@@ -42,10 +56,10 @@ void ReadAllFormsFromText(std::string_view text, std::string_view file_name, Ide
   }
 }
 
-void ReadAllForms(const std::string& path, IdentityMap* lines, ValueList* out,
-                  uint32_t file_number) {
+void ReadAllForms(const std::string& path, IdentityMap* lines, ValueList* out, uint32_t file_number,
+                  bool fold_case) {
   const std::string text = ReadFileBytes(path);
-  ReadAllFormsFromText(text, path, lines, out, file_number);
+  ReadAllFormsFromText(text, path, lines, out, file_number, fold_case);
 }
 
 Closure* CompileTop(Value form, const SourceInfo& source, Environment* env) {
@@ -60,45 +74,6 @@ std::string PlaceText(const String* file, const ValueList* included, uint32_t pl
   const uint32_t number = place >> kLineBits;
   if (number > 0 && included != nullptr) file = included->At<String>(number - 1);
   return ToUtf8(file) + ":" + std::to_string(place & kLineMask);
-}
-
-namespace {
-
-void PrepareName(Value name, Environment* env) {
-  while (name.IsPair()) name = Car(name);
-  if (!name.Is<Symbol>()) return;
-  const Value b = env->Lookup(name);
-  if (b.Is<Cell>()) env->CellForDefinition(name);
-}
-
-}  // namespace
-
-void PrepareDefinitions(ValueList* forms, Environment* env) {
-  if (env == SystemEnvironment()) return;
-  for (size_t i = 0; i < forms->size(); i++) {
-    const Value form = (*forms)[i];
-    if (ListLength(form) < 2 || !Car(form).Is<Symbol>()) continue;
-    const std::string_view head = Car(form).As<Symbol>()->Name();
-    if (head == "define") {
-      PrepareName(Car(Cdr(form)), env);
-    } else if (head == "define-values") {
-      for (Value f = Car(Cdr(form)); f.IsPair(); f = Cdr(f)) PrepareName(Car(f), env);
-    } else if (head == "define-record-type") {
-      Value rest = Cdr(Cdr(form));
-      for (int k = 0; rest.IsPair(); rest = Cdr(rest), k++) {
-        if (k < 2) {
-          PrepareName(Car(rest), env);
-          continue;
-        }
-        if (!Car(rest).IsPair()) continue;
-        for (Value a = Cdr(Car(rest)); a.IsPair(); a = Cdr(a)) PrepareName(Car(a), env);
-      }
-    } else if (head == "begin") {
-      ValueList* inner = ValueList::New();
-      for (Value b = Cdr(form); b.IsPair(); b = Cdr(b)) inner->Add(Car(b));
-      PrepareDefinitions(inner, env);
-    }
-  }
 }
 
 }  // namespace scheme

@@ -15,18 +15,15 @@ namespace scheme {
 std::string ReadFileBytes(const std::string& path);
 // `name` as an include in file `includer` names it: relative to the includer's folder.
 std::string ResolveInclude(const std::string& includer, const std::string& name);
-// Appends every datum of the file to `out` and the places of its lists to `lines`.
+// Appends every datum of the file to `out` and the places of its lists to `lines`. `fold_case`: as
+// if the file began with #!fold-case.
 void ReadAllForms(const std::string& path, IdentityMap* lines, ValueList* out,
-                  uint32_t file_number = 0);
+                  uint32_t file_number = 0, bool fold_case = false);
 void ReadAllFormsFromText(std::string_view text, std::string_view file_name, IdentityMap* lines,
-                          ValueList* out, uint32_t file_number = 0);
+                          ValueList* out, uint32_t file_number = 0, bool fold_case = false);
 
 // One top-level form to a procedure without parameters.
 Closure* CompileTop(Value form, const SourceInfo& source, Environment* env);
-
-// Gives `env` its own cells for the library names that `forms` define at top level, so that uses
-// before the definition in the same file mean the file's own.
-void PrepareDefinitions(ValueList* forms, Environment* env);
 
 }  // namespace scheme
 

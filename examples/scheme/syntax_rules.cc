@@ -6,26 +6,31 @@
 namespace scheme {
 namespace {
 
-// Pattern variables and what they matched: a form, or for a variable under an ellipsis a ValueList
-// of such.
+// What a pattern variable matched: a form at depth 0; at depth n, the number of ellipses it is
+// under, a ValueList of matches at depth n - 1. `match` is nothing when there is no such variable.
+struct Binding {
+  Value match{0};
+  int64_t depth = 0;
+};
+
 struct Bindings {
   const Bindings* outer = nullptr;
   ValueList* ids = ValueList::New();
-  ValueList* values = ValueList::New();
+  ValueList* matches = ValueList::New();
+  ValueList* depths = ValueList::New();  // fixnums
 
-  void Add(Value id, Value v) {
+  void Add(Value id, Binding b) {
     ids->Add(id);
-    values->Add(v);
+    matches->Add(b.match);
+    depths->Add(Value::Fixnum(b.depth));
   }
-  Value Find(Value id) const {
+  Binding Find(Value id) const {
     const int64_t i = ids->IndexOf(id);
-    if (i >= 0) return (*values)[static_cast<size_t>(i)];
-    return outer == nullptr ? Value{0} : outer->Find(id);
+    if (i < 0) return outer == nullptr ? Binding{} : outer->Find(id);
+    const auto at = static_cast<size_t>(i);
+    return {(*matches)[at], (*depths)[at].AsFixnum()};
   }
 };
-
-// Forms never hold internal objects, so the type tells repeated matches from forms.
-bool IsRepeated(Value v) { return v.IsObject() && v.AsHeader()->type == Type::kInternal; }
 
 size_t PairCount(Value v) {
   size_t n = 0;
@@ -66,15 +71,18 @@ class Matcher {
     return EqualValues(pattern, form);
   }
 
-  // Adds an empty repetition for every variable of the pattern.
-  void CollectVariables(Value pattern, ValueList* out) {
+  // Adds a binding without matches for every variable of the pattern, which is under `depth`
+  // ellipses.
+  void CollectVariables(Value pattern, int64_t depth, Bindings* out) {
     CheckNativeStack();
-    for (; pattern.IsPair(); pattern = Cdr(pattern)) CollectVariables(Car(pattern), out);
+    for (; pattern.IsPair(); pattern = Cdr(pattern)) {
+      CollectVariables(Car(pattern), depth + (IsEllipsisNext(pattern) ? 1 : 0), out);
+    }
     if (pattern.Is<Vector>()) {
-      CollectVariables(VectorToList(pattern.As<Vector>()), out);
+      CollectVariables(VectorToList(pattern.As<Vector>()), depth, out);
     } else if (IsIdentifier(pattern) && !IsEllipsis(pattern) && !IsLiteral(pattern) &&
                !IsUnderscore(pattern)) {
-      out->Add(pattern);
+      out->Add(pattern, {Value::Of(ValueList::New()), depth});
     }
   }
 
@@ -90,7 +98,7 @@ class Matcher {
     if (IsLiteral(pattern)) {
       return IsIdentifier(form) && SameMeaning(form, use_scope_, pattern, macro_->scope);
     }
-    if (!IsUnderscore(pattern)) out->Add(pattern, form);
+    if (!IsUnderscore(pattern)) out->Add(pattern, {form, 0});
     return true;
   }
 
@@ -99,18 +107,19 @@ class Matcher {
     const Value sub = Car(pattern), tail = Cdr(Cdr(pattern));
     const size_t available = PairCount(form), needed = PairCount(tail);
     if (available < needed) return false;
-    ValueList* ids = ValueList::New();
-    CollectVariables(sub, ids);
-    ValueList* columns = ValueList::New();
-    for (size_t i = 0; i < ids->size(); i++) columns->Add(Value::Of(ValueList::New()));
+    Bindings columns;
+    CollectVariables(sub, 1, &columns);
     for (size_t n = available - needed; n > 0; n--, form = Cdr(form)) {
       Bindings one;
       if (!Match(sub, Car(form), &one)) return false;
-      for (size_t i = 0; i < ids->size(); i++) {
-        columns->At<ValueList>(i)->Add(one.Find((*ids)[i]));
+      for (size_t i = 0; i < columns.ids->size(); i++) {
+        columns.matches->At<ValueList>(i)->Add(one.Find((*columns.ids)[i]).match);
       }
     }
-    for (size_t i = 0; i < ids->size(); i++) out->Add((*ids)[i], (*columns)[i]);
+    for (size_t i = 0; i < columns.ids->size(); i++) {
+      const Value id = (*columns.ids)[i];
+      out->Add(id, columns.Find(id));
+    }
     return Match(tail, form, out);
   }
 
@@ -125,10 +134,10 @@ class Filler {
   Value Fill(Value t, const Bindings& b, bool escaped = false) {
     CheckNativeStack();
     if (IsIdentifier(t)) {
-      const Value v = b.Find(t);
-      if (v.IsNothing()) return Rename(t);
-      if (IsRepeated(v)) Error("syntax-rules: ... is missing after:", {BaseSymbol(t)});
-      return v;
+      const Binding found = b.Find(t);
+      if (found.match.IsNothing()) return Rename(t);
+      if (found.depth > 0) Error("syntax-rules: ... is missing after:", {BaseSymbol(t)});
+      return found.match;
     }
     if (t.Is<Vector>()) {
       return ListToVector(FillList(VectorToList(t.As<Vector>()), b, escaped));
@@ -151,7 +160,7 @@ class Filler {
       }
       const Value sub = Car(t);
       t = Cdr(t);
-      int depth = 0;
+      int64_t depth = 0;
       while (!escaped && t.IsPair() && IsEllipsis(Car(t))) {
         depth++;
         t = Cdr(t);
@@ -165,23 +174,47 @@ class Filler {
     return out->ToList(t.IsNull() ? kNull : Fill(t, b, escaped));
   }
 
-  void CollectRepeated(Value t, const Bindings& b, ValueList* ids) const {
+  // Which variables of t an ellipsis iterates, when `inner` ellipses still follow t inside of it.
+  // A variable that is deeper than that must be iterated. One that has fewer ellipses in the pattern
+  // than in the template is iterated by the outer ones if something else drives the inner ones
+  // (`early`), as a in ((a b ...) ...) -> (((a b) ...) ...); else it is the same in every
+  // repetition, as b in (a ...) (b ...) -> ((a b ...) ...).
+  void CollectRepeated(Value t, const Bindings& b, int64_t inner, bool early, bool escaped,
+                       ValueList* ids) const {
     CheckNativeStack();
-    for (; t.IsPair(); t = Cdr(t)) CollectRepeated(Car(t), b, ids);
+    if (!escaped && t.IsPair() && IsEllipsis(Car(t)) && Cdr(t).IsPair()) {
+      return CollectRepeated(Car(Cdr(t)), b, inner, early, true, ids);  // (... template)
+    }
+    while (t.IsPair()) {
+      const Value sub = Car(t);
+      int64_t following = inner;
+      for (t = Cdr(t); !escaped && t.IsPair() && IsEllipsis(Car(t)); t = Cdr(t)) following++;
+      const bool driven = following == inner || (early && IsDriven(sub, b, following));
+      CollectRepeated(sub, b, following, early && driven, escaped, ids);
+    }
     if (t.Is<Vector>()) {
-      CollectRepeated(VectorToList(t.As<Vector>()), b, ids);
-    } else if (IsIdentifier(t) && IsRepeated(b.Find(t))) {
+      CollectRepeated(VectorToList(t.As<Vector>()), b, inner, early, escaped, ids);
+    } else if (IsIdentifier(t) && b.Find(t).depth > (early ? 0 : inner)) {
       ids->Add(t);
     }
   }
 
-  void Repeat(Value sub, const Bindings& b, int depth, ValueList* out) {
+  // Has t, followed by `inner` ellipses, a variable for one more?
+  bool IsDriven(Value t, const Bindings& b, int64_t inner) const {
+    ValueList* drivers = ValueList::New();
+    CollectRepeated(t, b, inner, false, false, drivers);
+    return !drivers->empty();
+  }
+
+  // (sub ...) with `depth` ellipses.
+  void Repeat(Value sub, const Bindings& b, int64_t depth, ValueList* out) {
     ValueList* ids = ValueList::New();
-    CollectRepeated(sub, b, ids);
+    const int64_t inner = depth - 1;
+    CollectRepeated(sub, b, inner, inner == 0 || IsDriven(sub, b, inner), false, ids);
     if (ids->empty()) Error("syntax-rules: no variable repeats before ...:", {StripSyntax(sub)});
     size_t length = 0;
     for (size_t i = 0; i < ids->size(); i++) {
-      const size_t n = b.Find((*ids)[i]).As<ValueList>()->size();
+      const size_t n = b.Find((*ids)[i]).match.As<ValueList>()->size();
       if (i > 0 && n != length) Error("syntax-rules: repetitions of different lengths");
       length = n;
     }
@@ -189,7 +222,8 @@ class Filler {
       Bindings one;
       one.outer = &b;
       for (size_t i = 0; i < ids->size(); i++) {
-        one.Add((*ids)[i], (*b.Find((*ids)[i]).As<ValueList>())[k]);
+        const Binding all = b.Find((*ids)[i]);
+        one.Add((*ids)[i], {(*all.match.As<ValueList>())[k], all.depth - 1});
       }
       if (depth > 1) {
         Repeat(sub, one, depth - 1, out);

@@ -122,9 +122,13 @@ void Raise(Value obj) {
 
 namespace {
 
+// A builtin %name serves lib/*.scm; what programs call is `name`.
 Value CurrentWho() {
   const Value who = g_vm.roots.who;
-  return who.Is<Builtin>() ? Value::Of(who.As<Builtin>()->name.get()) : who;
+  if (!who.Is<Builtin>()) return who;
+  const std::string_view name = who.As<Builtin>()->name->Name();
+  return name.size() > 1 && name[0] == '%' ? Sym(name.substr(1))
+                                           : Value::Of(who.As<Builtin>()->name.get());
 }
 
 [[noreturn]] void RaiseCondition(ConditionKind kind, std::string_view message, Value irritants) {
@@ -194,15 +198,14 @@ void WalkFrames(Fn fn) {
   }
   for (const Continuation* k = g_vm.roots.next; k != nullptr; k = k->next) {
     uint64_t at = k->fp;
-    const uintptr_t* words = k->words;
     closure = k->closure;
     pc = reinterpret_cast<const uint16_t*>(k->pc);
     while (k->length > 0 && closure != g_vm.roots.underflow) {
       const Code* code = closure->code;
       if (PcInside(code, pc) && fn(code, LineAt(code, pc))) return;
-      closure = reinterpret_cast<const Closure*>(words[at - 3]);
-      pc = reinterpret_cast<const uint16_t*>(words[at - 1]);
-      at -= static_cast<uint64_t>(Value{words[at - 2]}.AsFixnum());
+      closure = k->Word(at - 3).As<Closure>();
+      pc = reinterpret_cast<const uint16_t*>(k->Word(at - 1).w);
+      at -= static_cast<uint64_t>(k->Word(at - 2).AsFixnum());
     }
   }
 }

@@ -1,6 +1,4 @@
 // apply, call/cc, entering continuations, argument lists. See vm.h, continuation.h.
-// The barrier is not needed when stack words are copied into a fresh piece: the thread is
-// cooperative, so no handshake comes between the allocation and the end of the copy.
 #include <cstring>
 
 #include "examples/scheme/builtins.h"
@@ -95,12 +93,14 @@ size_t Vm::Control(Builtin* b, size_t n) {
     case VmBuiltin::kApplyValues: {
       roots.acc = args[0];
       const Value v = args[1];
-      sp -= 2;
       if (!v.Is<Values>()) {
+        sp -= 2;
         *sp++ = v;
         return 1;
       }
       auto* values = v.As<Values>();
+      if (static_cast<int64_t>(values->header.word) > hard_limit - sp) StackOverflow();
+      sp -= 2;
       for (uint32_t i = 0; i < values->header.word; i++) *sp++ = values->items()[i];
       return values->header.word;
     }
@@ -148,11 +148,11 @@ Value Vm::Capture() {
   k->next = next;
   const auto length = static_cast<uint64_t>(sp - base);
   if (roots.closure != roots.underflow) {
-    // The words may be pointers, return addresses and frame sizes: all scanned conservatively.
-    auto* words = static_cast<uintptr_t*>(
-        tarn::AllocateBytes(length * sizeof(uintptr_t), tarn::Scan::kConservative));
-    std::memcpy(words, base, length * sizeof(uintptr_t));
-    k->words = words;
+    static_assert(sizeof(Slot) == sizeof(Value));
+    auto* copy = make_gc_tail<StackCopy, Slot>(length);
+    InitHeader(copy);
+    tarn::gc_uninitialized_copy(copy->words(), reinterpret_cast<const Slot*>(base), length);
+    k->copy = copy;
     k->length = length;
     k->fp = static_cast<uint64_t>(fp - base);
     k->closure = roots.closure;
@@ -187,15 +187,14 @@ bool Vm::Underflow() {
   roots.next = k;
   if (k == nullptr) return false;
   // Find the lowest frame to copy: [start, length) with `frame` its fp.
-  const uintptr_t* words = k->words;
   uint64_t frame = k->fp;
-  const Closure* closure = k->closure;
+  Closure* closure = k->closure;
   auto start_of = [&](uint64_t at, const Closure* c) { return at - 3 - c->code->params; };
-  auto below = [&](uint64_t at) { return reinterpret_cast<const Closure*>(words[at - 3]); };
+  auto below = [&](uint64_t at) { return k->Word(at - 3).As<Closure>(); };
   uint64_t start = start_of(frame, closure);
   while (start > 0 && k->length - start < kRestoreWords) {
     closure = below(frame);
-    frame -= static_cast<uint64_t>(Value{words[frame - 2]}.AsFixnum());
+    frame -= static_cast<uint64_t>(k->Word(frame - 2).AsFixnum());
     start = start_of(frame, closure);
   }
   Continuation* rest = k->next;
@@ -206,13 +205,15 @@ bool Vm::Underflow() {
     rest->handlers.Init(k->handlers);
     rest->params.Init(k->params);
     rest->next = k->next;
-    rest->words = k->words.get();
+    rest->copy = k->copy.get();
     rest->length = start;
-    rest->fp = frame - static_cast<uint64_t>(Value{words[frame - 2]}.AsFixnum());
-    rest->closure = const_cast<Closure*>(below(frame));
-    rest->pc = words[frame - 1];
+    rest->fp = frame - static_cast<uint64_t>(k->Word(frame - 2).AsFixnum());
+    rest->closure = below(frame);
+    rest->pc = k->Word(frame - 1).w;
   }
-  std::memcpy(base, words + start, (k->length - start) * sizeof(uintptr_t));
+  // The stack is no heap object: its words need no barrier.
+  std::memcpy(static_cast<void*>(base), k->copy->words() + start,
+              (k->length - start) * sizeof(Value));
   sp = base + (k->length - start);
   Value* lowest = base + (frame - start);
   lowest[-3] = Value::Of(roots.underflow);  // keeps I2

@@ -1,11 +1,27 @@
 #include "examples/scheme/vm_slow.h"
 
+#include <algorithm>
 #include <string>
+
+#include "examples/scheme/primitives.h"
 
 namespace scheme {
 namespace {
 
-void SetWho(const char* name) { g_vm.roots.who = Sym(name); }
+// The procedure that the program called, where the running instruction has another name.
+const char* SourceName(const char* name) {
+  const Code* code = g_vm.roots.closure->code;
+  const AliasEntry* aliases = code->aliases;
+  const auto at = static_cast<uint32_t>(g_vm.pc - code->instructions.get());
+  // pc is past the operation code of the instruction, but not yet at the next one.
+  const AliasEntry* end = aliases + code->alias_count;
+  const AliasEntry* next = std::lower_bound(
+      aliases, end, at, [](const AliasEntry& e, uint32_t pc) { return e.pc < pc; });
+  if (next == aliases || at > (next - 1)->pc + (next - 1)->units) return name;
+  return PrimitiveAt((next - 1)->primitive).name;
+}
+
+void SetWho(const char* name) { g_vm.roots.who = Sym(SourceName(name)); }
 
 // Both as doubles when at least one is a flonum and the other a flonum or fixnum.
 bool AsDoubles(Value a, Value b, double* x, double* y) {

@@ -54,6 +54,8 @@ bool Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
   const int64_t left = demand.work - stolen;
   if (left <= 0) return gc.assist_balance >= 0;
   const int64_t start = MonotonicNanos();
+  // What other threads do while this one waits for a CPU is not the collector's.
+  const int64_t cpu_start = ThreadCpuNanos();
   Marker marker(heap_, layouts_, queue_);
   marker.Start(/*exclusive=*/false);
   MarkStats stats;
@@ -72,7 +74,7 @@ bool Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
   assist_scanned_.fetch_add(stats.scanned, std::memory_order_relaxed);
   workers_.AddAssist(stats);
   gc.assist_balance += BytesFor(static_cast<int64_t>(stats.scanned), r);
-  const int64_t took = MonotonicNanos() - start;
+  const int64_t took = ThreadCpuNanos() - cpu_start;
   time_.fetch_add(took, std::memory_order_relaxed);
   cycle_time_.fetch_add(took, std::memory_order_relaxed);
   return gc.assist_balance >= 0;

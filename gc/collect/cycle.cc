@@ -319,6 +319,9 @@ void Collector::FinishMarking(CycleRecord& record) {
   // Threads that allocate meanwhile add to both counters; what falls between the two reads is a run
   // or two.
   const uint64_t black = stats.black.load(std::memory_order_relaxed);
+  const LiveEstimate estimate =
+      EstimateLive({record.marked, black, last_traced_, record.live_at_start});
+  last_traced_ = record.marked;
   record.marked += black;
   HeapStats::Add(stats.live, record.marked - HeapStats::Get(stats.live));
   HeapStats::Add(stats.scan, end.heap_work - HeapStats::Get(stats.scan));
@@ -340,7 +343,7 @@ void Collector::FinishMarking(CycleRecord& record) {
   record.pacer_end = {report.utilization, end.heap_work,        end.stack_work,
                       end.globals_work,   report.expected_work, report.triggered,
                       report.live,        report.goal,          report.cons_mark};
-  pacer_.ResetLive(record.marked, end);
+  pacer_.ResetLive(estimate.live, end, estimate.floating);
   // With the world stopped nothing needs room for sweeping: it is done when it is needed.
   pacer_.Commit(/*sweep_done=*/options_.stop_the_world != 0, HeapStats::Get(stats.live));
   PublishTriggerLocked();

@@ -33,6 +33,7 @@
 #include "gc/collect/sweeper.h"
 #include "gc/collect/workers.h"
 #include "gc/control/cpu_limiter.h"
+#include "gc/control/live_estimate.h"
 #include "gc/control/pacer.h"
 #include "gc/observe/gc_trace.h"
 #include "gc/observe/handshake_recorder.h"
@@ -118,7 +119,7 @@ class Collector {
   bool RequestIfDue(uint64_t bytes, uint32_t& cycle);
   void Request(uint32_t cycle) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   bool WaitFor(uint32_t cycle);
-  static int64_t NapNanos(uint64_t bytes);
+  int64_t NapNanos(uint64_t bytes) const;
   bool IsPastGoal(uint64_t bytes) const;
   bool IsCycleWanted() const;
   void Assist(Mutator& m, uint64_t bytes);
@@ -170,7 +171,8 @@ class Collector {
   int64_t idle_mark_seen_ ABSL_GUARDED_BY(lock_) = 0;
   int64_t limiter_wall_ ABSL_GUARDED_BY(lock_) = 0;
   CycleTotals totals_ ABSL_GUARDED_BY(lock_);
-  Lock cycle_lock_;  // held by the driver during a cycle, by fork() around it
+  uint64_t last_traced_ = 0;  // the driver's: what the last cycle marked, without black allocation
+  Lock cycle_lock_;           // held by the driver during a cycle, by fork() around it
   std::atomic<uint32_t> forks_waiting_{0};  // futex: the driver lets them go first
 
   std::atomic<uint32_t> driver_held_{0};      // futex: the driver sleeps on it between two spans

@@ -15,6 +15,7 @@
 #include "runtime/os/os_thread_linux.h"
 #include "runtime/thread/handshake.h"
 #include "runtime/thread/runtime_scope.h"
+#include "runtime/thread/thread_registry.h"
 
 namespace tarn::rt {
 
@@ -52,11 +53,16 @@ bool Collector::WaitFor(uint32_t cycle) {
 
 // The program is at its goal before marking is over: lets the collector catch up. The time follows
 // from the bytes, about 200 MB a second, within bounds that keep the wait for small objects short
-// (the system adds its timer slack, 50 us) and that for large ones near what zeroing them costs.
-int64_t Collector::NapNanos(uint64_t bytes) {
+// (the system adds its timer slack, 50 us) and that for large ones near what zeroing them costs. Where
+// threads share CPUs it is longer by as much: they wait for one another anyway, and together they
+// would run away from a collector that gets no more CPU than each of them.
+int64_t Collector::NapNanos(uint64_t bytes) const {
   constexpr uint64_t kNanosPerByte = 5, kMinNanos = 20'000, kMaxNanos = 1'000'000;
-  return static_cast<int64_t>(
-      std::clamp(std::min(bytes, kMaxNanos) * kNanosPerByte, kMinNanos, kMaxNanos));
+  const uint64_t alone =
+      std::clamp(std::min(bytes, kMaxNanos) * kNanosPerByte, kMinNanos, kMaxNanos);
+  constexpr uint64_t kMostCrowd = 64;
+  const uint64_t crowd = ThreadRegistry::Get().count() / static_cast<uint64_t>(options_.procs);
+  return static_cast<int64_t>(alone * std::clamp<uint64_t>(crowd, 1, kMostCrowd));
 }
 
 // relaxed (all): a thread that sees a stale number naps once more or less.
@@ -180,14 +186,21 @@ void Collector::CollectNow() {
 }
 
 int Collector::SetGcPercent(int percent) {
-  RuntimeScope scope;
-  LockHolder hold(lock_);
-  const int old = pacer_.SetGcPercent(percent);
-  pacer_.Commit(!AnyUnswept(heap_), HeapStats::Get(heap_.stats().live));
-  PublishTriggerLocked();
-  if (phase_.Get() == Phase::kOff) sweep_debt_.Set(HeapStats::Get(heap_.stats().trigger));
-  if (phase_.Get() == Phase::kMark) assists_.SetRatio(pacer_.Revise(Progress(), MemoryReading{}));
-  scavenger_.Wake();
+  int old;
+  uint32_t running;
+  {
+    RuntimeScope scope;
+    LockHolder hold(lock_);
+    old = pacer_.SetGcPercent(percent);
+    pacer_.Commit(!AnyUnswept(heap_), HeapStats::Get(heap_.stats().live));
+    PublishTriggerLocked();
+    if (phase_.Get() == Phase::kOff) sweep_debt_.Set(HeapStats::Get(heap_.stats().trigger));
+    if (phase_.Get() == Phase::kMark) assists_.SetRatio(pacer_.Revise(Progress(), MemoryReading{}));
+    scavenger_.Wake();
+    running = started_.load(std::memory_order_relaxed);
+  }
+  // Who switches collection off wants no more of it, as with Go's SetGCPercent.
+  if (percent < 0) WaitFor(running);
   return old;
 }
 

@@ -1,9 +1,10 @@
 // Heap goal from GOGC: pure arithmetic.
 // Source: Go's pacer (goal = live + (live + stacks + globals) * GOGC / 100, at least 4 MiB * GOGC /
-// 100).
+// 100); floating garbage is tarn's.
 #ifndef TARN_GC_CONTROL_HEAP_GOAL_H_
 #define TARN_GC_CONTROL_HEAP_GOAL_H_
 
+#include <algorithm>
 #include <cstdint>
 
 namespace tarn::rt {
@@ -12,10 +13,11 @@ inline constexpr uint64_t kMinHeapBytes = uint64_t{4} << 20;  // at GOGC=100
 inline constexpr uint64_t kNoGoal = ~uint64_t{0};
 
 struct HeapGoalInput {
-  int gc_percent = 100;  // negative: off
-  uint64_t marked = 0;   // bytes that the last cycle marked
-  uint64_t stacks = 0;   // bytes of stacks that it scanned
-  uint64_t globals = 0;  // bytes of roots that it scanned
+  int gc_percent = 100;   // negative: off
+  uint64_t marked = 0;    // bytes that the last cycle marked and that count as live
+  uint64_t stacks = 0;    // bytes of stacks that it scanned
+  uint64_t globals = 0;   // bytes of roots that it scanned
+  uint64_t floating = 0;  // bytes that it marked besides (live_estimate.h)
 };
 
 // a * percent / 100 without overflow, saturating at kNoGoal.
@@ -33,7 +35,10 @@ inline uint64_t HeapGoal(const HeapGoalInput& in) {
   const uint64_t growth = PercentOf(in.marked + in.stacks + in.globals, percent);
   const uint64_t goal = growth > kNoGoal - in.marked ? kNoGoal : in.marked + growth;
   const uint64_t minimum = PercentOf(kMinHeapBytes, percent);
-  return goal > minimum ? goal : minimum;
+  // Floating garbage takes nothing of the room, or cycles would follow one another without a pause; but
+  // it gets no share of its own.
+  const uint64_t least = in.floating > kNoGoal - goal ? kNoGoal : goal + in.floating;
+  return std::max(minimum, least);
 }
 
 }  // namespace tarn::rt

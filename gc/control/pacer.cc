@@ -51,7 +51,7 @@ uint64_t Pacer::SetMemoryLimit(uint64_t bytes) {
 void Pacer::Commit(bool sweep_done, uint64_t live) {
   // Until sweeping is done a cycle may not begin; leave it some room.
   sweep_min_trigger_ = sweep_done ? 0 : SaturatingAdd(live, kSweepMinDistanceBytes);
-  percent_goal_ = HeapGoal({gc_percent_, marked_, last_stack_scan_, globals_});
+  percent_goal_ = HeapGoal({gc_percent_, marked_, last_stack_scan_, globals_, floating_});
   // Bytes that the program allocates while marking takes its share of the CPUs.
   constexpr double kProgramPerGc = (1 - kBackgroundUtilization) / kBackgroundUtilization;
   runway_ = ToBytes(cons_mark_ * kProgramPerGc * static_cast<double>(ExpectedWork()));
@@ -68,7 +68,7 @@ GoalBounds Pacer::Goal(const MemoryReading& memory) const {
 
 TriggerPoint Pacer::Trigger(const MemoryReading& memory) const {
   const GoalBounds bounds = Goal(memory);
-  return {TriggerFor(bounds, marked_, runway_), bounds.goal};
+  return {TriggerFor(bounds, SaturatingAdd(marked_, floating_), runway_), bounds.goal};
 }
 
 WorkerPlan Pacer::StartCycle(const MarkProgress& start, const MemoryReading& memory, int procs,
@@ -139,8 +139,9 @@ void Pacer::Measure(double utilization, double idle_utilization, uint64_t alloca
   history_[kHistory - 1] = now;
 }
 
-void Pacer::ResetLive(uint64_t marked, const MarkProgress& end) {
+void Pacer::ResetLive(uint64_t marked, const MarkProgress& end, uint64_t floating) {
   marked_ = marked;
+  floating_ = floating;
   last_heap_scan_ = end.heap_work;
   last_stack_scan_ = end.stack_work;
   globals_ = end.globals;

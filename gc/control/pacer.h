@@ -87,8 +87,9 @@ class Pacer {
   AssistRatio Revise(const MarkProgress& progress, const MemoryReading& memory);
   CycleReport EndCycle(const MarkProgress& end, const MemoryReading& memory, const MarkTimes& times,
                        int procs);
-  // Marking found `marked` bytes alive. Ends the cycle that EndCycle measured.
-  void ResetLive(uint64_t marked, const MarkProgress& end);
+  // Marking found `marked` bytes that count as live, and `floating` others. Ends the cycle that EndCycle
+  // measured.
+  void ResetLive(uint64_t marked, const MarkProgress& end, uint64_t floating = 0);
 
   int gc_percent() const { return gc_percent_; }
   uint64_t memory_limit() const { return memory_limit_; }
@@ -116,6 +117,7 @@ class Pacer {
   uint64_t runway_ = 0;
   // Measured by earlier cycles.
   uint64_t marked_ = 0;
+  uint64_t floating_ = 0;
   uint64_t last_heap_scan_ = 0;
   uint64_t last_stack_scan_ = 0;
   uint64_t globals_ = 0;

@@ -228,7 +228,18 @@ void ExpectSumsHold(const MemStats& s) {
   EXPECT_LE(s.heap_released, s.heap_idle);
   EXPECT_LE(s.heap_alloc, s.heap_inuse);
   EXPECT_LE(s.heap_alloc, s.total_alloc);
-  EXPECT_LE(s.heap_sys + s.mspan_sys + s.gc_sys, s.sys);
+  EXPECT_EQ(s.heap_sys + s.mspan_sys + s.gc_sys + s.other_sys, s.sys);
+  uint64_t pauses = 0;
+  for (size_t i = 0; i < 256; ++i) {
+    pauses += s.pause_ns[i];
+    if (i < s.num_gc) continue;
+    EXPECT_EQ(s.pause_ns[i], 0u) << i;
+    EXPECT_EQ(s.pause_end[i], 0u) << i;
+  }
+  if (s.num_gc <= 256) {
+    EXPECT_EQ(pauses, s.pause_total_ns);
+  }
+  EXPECT_LE(pauses, s.pause_total_ns);
   EXPECT_LE(s.num_forced_gc, s.num_gc);
   EXPECT_GE(s.gc_cpu_fraction, 0);
   EXPECT_LE(s.gc_cpu_fraction, 1);

@@ -63,6 +63,18 @@ TEST(EnvironmentTest, GodebugFlags) {
   EXPECT_EQ(0, Debug("").stop_the_world);
   EXPECT_EQ(2, Debug("gcstoptheworld=2").stop_the_world);
   EXPECT_TRUE(Debug("gcpacertrace=1").pacer_trace);
+  EXPECT_FALSE(Debug("").check_mark);
+  EXPECT_TRUE(Debug("gccheckmark=1").check_mark);
+  EXPECT_TRUE(Debug("").idle_workers);
+  EXPECT_FALSE(Debug("gcidle=0").idle_workers);
+  EXPECT_TRUE(Debug("gcidle=1").idle_workers);
+  EXPECT_EQ(50, Debug("").cpu_limit_percent);
+  EXPECT_EQ(1, Debug("gccpulimit=1").cpu_limit_percent);
+  EXPECT_EQ(100, Debug("gccpulimit=100").cpu_limit_percent);
+  for (const char* bad : {"gccpulimit=0", "gccpulimit=101", "gccpulimit=x", "gccpulimit="}) {
+    EXPECT_EQ(50, Debug(bad, 1).cpu_limit_percent) << bad;
+  }
+  EXPECT_TRUE(Debug("gcidle=2", 1).idle_workers);
   EXPECT_TRUE(Debug("scavtrace=1").scav_trace);
   EXPECT_FALSE(Debug("").scav_trace);
 }

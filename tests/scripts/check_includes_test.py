@@ -25,7 +25,7 @@ LEGAL = {
     "examples/hello.cc": "#include <tarn/heap.h>\n#include <gmp.h>\n",
     "examples/scheme/vm.cc": '#include "examples/scheme/vm.h"\n#include "value.h"\n',
     "examples/scheme/value.h": "",
-    "bench/macro/trees.cc": '#include "bench/harness.h"\n#include <tarn/gc_ptr.h>\n',
+    "bench/workloads/trees.cc": '#include "bench/harness.h"\n#include <tarn/gc_ptr.h>\n',
     "bench/micro/mark.cc": '#include "gc/collect/marker.h"\n',
     "tests/gc/marker_test.cc": '#include "gc/collect/marker.h"\n',
 }
@@ -67,7 +67,7 @@ VIOLATIONS = [
     ("examples/hello.cc", '#include "absl/strings/str_cat.h"', "only what tarn/*.h shows"),
     ("examples/hello.cc", '#include "tests/gc/marker_test.cc"', "nor its own file"),
     ("examples/hello.cc", "#include <tarn/gone.h>", "does not exist"),
-    ("bench/macro/trees.cc", '#include "runtime/base/bits.h"', "may use <tarn/*.h> only"),
+    ("bench/workloads/trees.cc", '#include "runtime/base/bits.h"', "may use <tarn/*.h> only"),
     ("runtime/newlayer/a.h", "", "has no include rule"),
 ]
 

@@ -144,6 +144,7 @@ void MakeWorld(World& world) {
     hang(slot);
     world.slots.push_back(Hidden<Slot>(slot));
     slot->to = Publish(NewNode());
+    slot->shared = Publish(NewNode());
   }
 }
 
@@ -156,6 +157,7 @@ void CheckWorld(World& world) {
   }
   for (const Hidden<Slot>& slot : world.slots) {
     if (slot.get()->to) SeqOf(slot.get()->to);
+    SeqOf(slot.get()->shared.load());
   }
 }
 

@@ -52,6 +52,7 @@ struct Cell {
 
 struct Slot {
   tarn::gc_ptr<Node> to;
+  tarn::gc_atomic_ptr<Node> shared;  // by exchange and compare-and-swap; never null
 };
 
 // An object with a Trace method that lets other threads store into it while it is constructed. Its

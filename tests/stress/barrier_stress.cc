@@ -86,9 +86,10 @@ class Worker {
   void Step() {
     using W = Worker;
     static constexpr void (Worker::*kSteps[])() = {
-        &W::Hide,     &W::Hide,     &W::Hide,   &W::GiveBack, &W::Unhook,  &W::Swap,
-        &W::Swap,     &W::Extend,   &W::Extend, &W::Extend,   &W::UseSlot, &W::UseSlot,
-        &W::StoreNew, &W::StoreNew, &W::LookAt, &W::Take,     &W::Offer};
+        &W::Hide,    &W::Hide,    &W::Hide,     &W::GiveBack,      &W::Unhook,
+        &W::Swap,    &W::Swap,    &W::Extend,   &W::Extend,        &W::Extend,
+        &W::UseSlot, &W::UseSlot, &W::StoreNew, &W::StoreNew,      &W::LookAt,
+        &W::Take,    &W::Offer,   &W::Exchange, &W::CompareAndSwap};
     (this->*kSteps[rng_.Below(std::size(kSteps))])();
   }
 
@@ -254,6 +255,26 @@ class Worker {
     Slot* slot = OwnSlot();
     for (uint64_t n = rng_.Below(400); n > 0; --n) slot->to = nodes[n % 4];
     if (rng_.OneIn(4)) slot->to = nullptr;
+  }
+
+  // What comes out is on the stacks alone of those that have seen it.
+  [[gnu::noinline]] void Exchange() {
+    Node* old = AnySlot()->shared.exchange(Publish(NewNode()));
+    Hold(old, SeqOf(old), true);
+    Forget();
+  }
+  [[gnu::noinline]] void CompareAndSwap() {
+    Slot* slot = AnySlot();
+    Node* const expected = slot->shared.load();
+    Node* found = expected;
+    if (slot->shared.compare_exchange_strong(found, Publish(NewNode()))) {
+      Hold(expected, SeqOf(expected), true);
+    } else {
+      Check(found,
+            SeqOf(found));  // and `expected`, which another thread took out, is whole all the same
+      Check(expected, SeqOf(expected));
+    }
+    Forget();
   }
 
   // Stores into an object under construction.

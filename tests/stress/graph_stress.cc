@@ -331,8 +331,34 @@ class Worker {
     Put(Any(), p);
   }
 
+  // Trees that nothing but a root range refers to, for a while; one of them outlives the range on this
+  // stack alone.
+  [[gnu::noinline]] void Range() {
+    constexpr size_t kWords = 100;
+    std::vector<uintptr_t> words(kWords);
+    std::vector<uint64_t> seqs(kWords);
+    tarn::AddRootRange(words.data(), words.data() + kWords);
+    FillRange(words, seqs);
+    for (uint64_t n = rng_.Below(200); n > 0; --n) rng_.OneIn(2) ? Walk() : Garbage();
+    const size_t taken = rng_.Below(kWords);
+    auto* tree = reinterpret_cast<Header*>(words[taken]);
+    words[taken] = 0;
+    tarn::RemoveRootRange(words.data());
+    for (uint64_t n = rng_.Below(200); n > 0; --n) Garbage();
+    Check(tree, seqs[taken]);
+    CheckTree(tree, 1);
+  }
+  [[gnu::noinline]] void FillRange(std::vector<uintptr_t>& words, std::vector<uint64_t>& seqs) {
+    for (size_t i = 0; i < words.size(); ++i) {
+      const Header* tree = Tree(1);
+      seqs[i] = tree->seq;
+      words[i] = reinterpret_cast<uintptr_t>(tree);
+    }
+  }
+
   void Rare() {
     const uint64_t r = rng_.Below(200);
+    if (r == 6) Range();
     if (r < 4) tarn::Collect();
     if (r == 4) tarn::SetGcPercent(static_cast<int>(10 + rng_.Below(300)));
     if (r == 5) tarn::ReadMemStats();

@@ -131,7 +131,7 @@
 (define-syntax make-lazy
   (syntax-rules () ((_ expression) (delay-force expression))))
 (define-syntax delay
-  (syntax-rules () ((_ expression) (delay-force (make-promise expression)))))
+  (syntax-rules () ((_ expression) (delay-force (%make-done-promise expression)))))
 (define-syntax cons-stream
   (syntax-rules () ((_ a b) (cons a (delay b)))))
 

@@ -3,6 +3,17 @@
 
 (define %missing (list 'missing))
 
+; In the order of KeyKind (hashtable.h).
+(define %equivalences (vector equal? eqv? eq? string=? string-ci=? =))
+(define %hash-functions
+  (vector equal-hash eqv-hash hash-by-identity string-hash string-ci-hash %number-hash))
+
+(define (hash-table-equivalence-function table)
+  (vector-ref %equivalences (%hash-table-kind table)))
+
+; The one that the table uses, whatever it was made with.
+(define (hash-table-hash-function table) (vector-ref %hash-functions (%hash-table-kind table)))
+
 (define (hash-table-ref table key . rest)
   (let ((value (hash-table-ref/default table key %missing)))
     (cond ((not (eq? value %missing))

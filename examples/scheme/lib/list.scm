@@ -59,13 +59,15 @@
             (reverse acc)))
       (filter (lambda (x) x) (apply map f l rest))))
 
+; By way of a list: f may be left by a continuation that is entered again, and what was returned
+; before stays as it was.
 (define (vector-map f v . rest)
   (if (null? rest)
-      (let* ((n (vector-length v)) (result (make-vector n)))
-        (let loop ((i 0))
+      (let ((n (vector-length v)))
+        (let loop ((i 0) (acc '()))
           (if (< i n)
-              (begin (vector-set! result i (f (vector-ref v i))) (loop (+ i 1)))
-              result)))
+              (loop (+ i 1) (cons (f (vector-ref v i)) acc))
+              (list->vector (reverse acc)))))
       (list->vector (apply map f (vector->list v) (map vector->list rest)))))
 
 (define (vector-for-each f v . rest)

@@ -233,4 +233,45 @@
 (check ((lambda (a . rest) (list a rest)) 1) => '(1 ()))
 (check (apply max (iota 5000)) => 4999)
 
+
+; ---- promises of promises ----
+(check (promise? (force (delay (delay 1)))) => #t)
+(check (force (force (delay (delay 1)))) => 1)
+(check (promise? (force (delay (make-promise 1)))) => #t)
+(check (let ((inner (make-promise 2))) (eq? (force (delay inner)) inner)) => #t)
+(check (force (delay-force (delay 3))) => 3)
+(check (force (delay-force (delay-force (delay 3)))) => 3)
+(check (let ((p (make-promise 1))) (eq? (make-promise p) p)) => #t)
+(check (guard (e (#t (error-object-message e))) (force (delay-force 5)))
+       => "force: not a promise:")
+
+; ---- a mapping that is left and entered again changes nothing that it has returned ----
+(define (map-twice mapper sequences)
+  (let ((k #f) (results '()))
+    (let ((result (apply mapper
+                         (lambda (x . rest)
+                           (call/cc (lambda (here) (if (not k) (set! k here)) x)))
+                         sequences)))
+      (set! results (cons result results))
+      (if (= (length results) 1) (k (if (string? result) #\z 'again)) (reverse results)))))
+(check (map-twice map '((1 2 3))) => '((1 2 3) (again 2 3)))
+(check (map-twice map '((1 2 3) (4 5 6))) => '((1 2 3) (again 2 3)))
+(check (map-twice vector-map '(#(1 2 3))) => '(#(1 2 3) #(again 2 3)))
+(check (map-twice vector-map '(#(1 2 3) #(4 5 6))) => '(#(1 2 3) #(again 2 3)))
+(check (map-twice vector-map '(#(1 2) #(4 5) #(6 7))) => '(#(1 2) #(again 2)))
+(check (map-twice string-map '("abc")) => '("abc" "zbc"))
+(check (map-twice string-map '("abc" "def")) => '("abc" "zbc"))
+(check (vector-map + '#(1 2) '#(10 20 30)) => '#(11 22))
+
+; ---- many captured variables: right, or refused ----
+(define (capturing n)
+  ; The closure captures the last of n variables, and the procedure around it is entered.
+  (let ((names (map (lambda (i) (string->symbol (string-append "v" (number->string i)))) (iota n))))
+    (eval `((lambda () (let* ,(map (lambda (name i) (list name `(+ ,i 0))) names (iota n))
+                         (lambda () (list ,(car names) ,(car (reverse names)))))))
+          (interaction-environment))))
+(check ((capturing 5000)) => '(0 4999))
+(check ((capturing 16000)) => '(0 15999))
+(check (guard (e (#t (error-object-message e))) ((capturing 17000)))
+       => "procedure too large to compile: too many captured variables")
 (finish)

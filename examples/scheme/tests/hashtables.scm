@@ -152,4 +152,16 @@
   (hash-table-delete! queue (- i 5)))
 (check (sort-numbers (hash-table-keys queue)) => '(19995 19996 19997 19998 19999))
 
+
+; ---- what a table compares and hashes with ----
+(check (map (lambda (same)
+              (eq? (hash-table-equivalence-function (make-hash-table same)) same))
+            (list equal? eqv? eq? string=? string-ci=? =))
+       => '(#t #t #t #t #t #t))
+(check (map (lambda (same) (hash-table-hash-function (make-hash-table same)))
+            (list equal? eqv? eq? string=? string-ci=?))
+       => (list equal-hash eqv-hash hash-by-identity string-hash string-ci-hash))
+(check (let ((h (hash-table-hash-function (make-hash-table =)))) (= (h 2) (h 2.0))) => #t)
+(check (< -1 ((hash-table-hash-function (make-hash-table)) 'x 10) 10) => #t)
+(check-error (hash-table-hash-function 5))
 (finish)

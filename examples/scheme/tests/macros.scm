@@ -146,4 +146,31 @@
 (define-syntax my-list (syntax-rules () ((_ x ...) (list x ...))))
 (check (length (eval (cons 'my-list (iota 3000)) (interaction-environment))) => 3000)
 
+
+; ---- variables with fewer ellipses in the pattern than in the template ----
+(define-syntax each-with-all (syntax-rules () ((_ (x ...) (y ...)) '((x y ...) ...))))
+(check (each-with-all (1 2) (a b c)) => '((1 a b c) (2 a b c)))
+(check (each-with-all (1 2) ()) => '((1) (2)))
+(check (each-with-all () (a b)) => '())
+(define-syntax vector-of-all (syntax-rules () ((_ (x ...) (y ...)) '#(#(x (y) ...) ...))))
+(check (vector-of-all (1 2) (a b)) => '#(#(1 (a) (b)) #(2 (a) (b))))
+(define-syntax product (syntax-rules () ((_ (x ...) (y ...) (z ...)) '((x (y z ...) ...) ...))))
+(check (product (1 2) (a b) (p q)) => '((1 (a p q) (b p q)) (2 (a p q) (b p q))))
+; Something else drives the inner ellipsis: the outer one iterates.
+(define-syntax pairs (syntax-rules () ((_ (a b ...) ...) '(((a b) ...) ...))))
+(check (pairs (1 2 3) (4) (5 6)) => '(((1 2) (1 3)) () ((5 6))))
+(define-syntax flat-pairs (syntax-rules () ((_ (a b ...) ...) '((a b) ... ...))))
+(check (flat-pairs (1 2 3) (4) (5 6)) => '((1 2) (1 3) (5 6)))
+; Nothing at all matched the inner pattern.
+(define-syntax heads (syntax-rules () ((_ (a b ...) ...) '((a ...) (b ... ...)))))
+(check (heads) => '(() ()))
+(check (heads (1) (2)) => '((1 2) ()))
+(define-syntax dots (syntax-rules () ((_ x ...) '((x (... ...)) ...))))
+(check (dots 1 2) => '((1 ...) (2 ...)))
+(check-error (eval '(let-syntax ((m (syntax-rules () ((_ x ...) '((x y ...) ...))))) (m 1))
+                   (interaction-environment)))
+(check-error (eval '(let-syntax ((m (syntax-rules () ((_ x ...) '(((x ...) ...) ...))))) (m 1))
+                   (interaction-environment)))
+(check-error (eval '(let-syntax ((m (syntax-rules () ((_ x ...) '(x))))) (m 1))
+                   (interaction-environment)))
 (finish)

@@ -251,4 +251,28 @@
 (check-error (random-integer 0))
 (check (let ((r (random-real))) (< 0 r 1)) => #t)
 
+
+; ---- errors name the procedure that the program called ----
+(define (same x) x)
+(define-syntax message-of
+  (syntax-rules () ((_ e) (guard (c (#t (error-object-message c))) e))))
+(check (let ((a 'a))
+         (list (message-of (< 0 a)) (message-of (if (< 0 a) 1 2)) (message-of (<= 0 (same a)))
+               (message-of (> 0 a)) (message-of (if (>= 0 (same a)) 1 2)) (message-of (< (same a) a))
+               (message-of (> a 0)) (message-of (if (> a 0) 1 2)) (message-of (>= (same a) 1))
+               (message-of (begin (< 0 1) (> a 0)))))
+       => '("<: not a number:" "<: not a number:" "<=: not a number:"
+            ">: not a number:" ">=: not a number:" "<: not a number:"
+            ">: not a number:" ">: not a number:" ">=: not a number:"
+            ">: not a number:"))
+(check (let ((a 'a))
+         (list (message-of (zero? a)) (message-of (if (positive? (same a)) 1 2))
+               (message-of (if (negative? a) 1 2)) (message-of (= a 0))
+               (message-of (truncate-quotient a 2)) (message-of (quotient a 2))
+               (message-of (truncate-remainder a 2)) (message-of (floor-remainder (same a) 2))
+               (message-of (modulo a 2))))
+       => '("zero?: not a number:" "positive?: not a number:" "negative?: not a number:"
+            "=: not a number:" "truncate-quotient: not a number:" "quotient: not a number:"
+            "truncate-remainder: not a number:" "floor-remainder: not a number:"
+            "modulo: not a number:"))
 (finish)

@@ -1,12 +1,22 @@
 # Runs a program that fails.   cmake -DSCHEME=... -DPROGRAM=... -P run_failure.cmake
-# Its first two lines are "; expect: REGEX" for standard error and "; exit: CODE".
-file(STRINGS "${PROGRAM}" lines LIMIT_COUNT 2)
+# Its first lines are "; expect: REGEX" for standard error and "; exit: CODE"; there may follow
+# "; output: REGEX" for standard output and "; options: OPTION..." for the interpreter.
+file(STRINGS "${PROGRAM}" lines LIMIT_COUNT 4)
 list(GET lines 0 expect)
 list(GET lines 1 exit)
 string(REPLACE "; expect: " "" expect "${expect}")
 string(REPLACE "; exit: " "" exit "${exit}")
-execute_process(COMMAND "${SCHEME}" "${PROGRAM}" OUTPUT_VARIABLE output ERROR_VARIABLE errors
-                RESULT_VARIABLE result)
+set(expect_output "")
+set(options "")
+foreach(line IN LISTS lines)
+  if(line MATCHES "^; output: (.*)")
+    set(expect_output "${CMAKE_MATCH_1}")
+  elseif(line MATCHES "^; options: (.*)")
+    separate_arguments(options UNIX_COMMAND "${CMAKE_MATCH_1}")
+  endif()
+endforeach()
+execute_process(COMMAND "${SCHEME}" ${options} "${PROGRAM}" OUTPUT_VARIABLE output
+                ERROR_VARIABLE errors RESULT_VARIABLE result)
 if(NOT result STREQUAL exit)
   message(FATAL_ERROR "ended with ${result} instead of ${exit}\n${output}\n${errors}")
 endif()
@@ -15,4 +25,7 @@ if(output MATCHES "never")
 endif()
 if(NOT errors MATCHES "${expect}")
   message(FATAL_ERROR "standard error was\n${errors}\ninstead of\n${expect}")
+endif()
+if(NOT output MATCHES "${expect_output}")
+  message(FATAL_ERROR "standard output was\n${output}\ninstead of\n${expect_output}")
 endif()

@@ -34,7 +34,7 @@ void FreeOsMemory();
 // Sets GOGC; negative turns automatic collection off. Returns the previous value (-1: off). Takes
 // effect at once.
 // Thread-safety: any thread.
-// May collect: no. Blocks: no.
+// May collect: no. Blocks: if it turns collection off, until a collection that runs has ended.
 int SetGcPercent(int percent);
 
 // Go's runtime.MemStats, as far as it exists yet. Bytes unless said.

@@ -296,6 +296,24 @@ TEST(PacerMeasureTest, ConsMarkIsTheLargestOfTheLastFive) {
   EXPECT_EQ(pacer.runway(), kMiB);
 }
 
+// Garbage that the cycle has missed is in the heap already: neither trigger nor goal lies in it.
+TEST(PacerMeasureTest, FloatingGarbageMovesTriggerAndGoal) {
+  MarkProgress p;
+  p.live = 8 * kMiB;
+  p.scan = p.live;
+  for (const uint64_t floating : {uint64_t{0}, kMiB, 3 * kMiB}) {
+    Pacer pacer(100, kNoMemoryLimit);
+    pacer.StartCycle(p, kNoOverhead, 4, CycleKind::kTriggered);
+    pacer.EndCycle(p, kNoOverhead, {1000000, 0, 0}, 4);
+    pacer.ResetLive(8 * kMiB, p, floating);
+    pacer.Commit(true, 8 * kMiB + floating);
+    const TriggerPoint point = pacer.Trigger(kNoOverhead);
+    EXPECT_EQ(16 * kMiB + floating, point.goal);
+    EXPECT_GE(point.trigger, 8 * kMiB + floating + 8 * kMiB * 7 / 10 - 1);
+    EXPECT_LT(point.trigger, point.goal);
+  }
+}
+
 TEST(PacerMeasureTest, ACycleWithoutAllocationMeasuresNothing) {
   Pacer pacer(100, kNoMemoryLimit);
   MarkProgress p;

@@ -1,5 +1,6 @@
 ; expect: ^$
 ; exit: 7
+; output: ^after$
 (dynamic-wind
   (lambda () #f)
   (lambda () (exit 7))

@@ -1,0 +1,2 @@
+; Included with folded case.
+(DEFINE Folded-Name (LIST 'Mixed "Case"))

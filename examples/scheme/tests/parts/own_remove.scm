@@ -1,0 +1,2 @@
+; Included by own_reduce.scm.
+(define (remove x) (list 'own-remove x))
