@@ -1,4 +1,4 @@
-// spike MB SECONDS FREE: 10 MB live; MB of objects come and go at once; then 100 MB of garbage a second
+// spike MB SECONDS FREE: 10 MB live; MB of objects come and go at once; then 500 MB of garbage a second
 // in steps of 10 ms. With FREE=1 the program asks for its memory back after the spike. Prints resident
 // memory over time: bench/rss.py reads it.
 #include <peer.h>
@@ -70,10 +70,11 @@ void FreeList(Object* head) {
   return last;
 }
 
-[[gnu::noinline]] uint64_t MakeGarbage(uint64_t count) {
+[[gnu::noinline]] uint64_t MakeGarbage(uint64_t count, Object* live) {
   uint64_t sum = 0;
   for (uint64_t i = 0; i < count; ++i) {
     Object* o = peer::New<Object>();
+    o->next = live;
     o->value = i;
     sum += o->value;
     peer::Free(o);
@@ -93,7 +94,7 @@ void Run(const Args& args) {
     Print(start);
   }
   for (uint64_t step = 1; step <= steps; ++step) {
-    sum += MakeGarbage((uint64_t{1} << 20) / sizeof(Object));
+    sum += MakeGarbage((uint64_t{5} << 20) / sizeof(Object), live);
     std::this_thread::sleep_until(std::chrono::steady_clock::time_point(
         std::chrono::nanoseconds(start + step * kStepMillis * 1'000'000)));
     if (step % kPrintSteps == 0) Print(start);

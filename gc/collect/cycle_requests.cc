@@ -166,6 +166,10 @@ void Collector::CollectNow() {
   uint32_t target;
   {
     RuntimeScope scope;
+    // The caller is in no store: its hazards are those of a store that is done, and would keep what it
+    // dropped since. relaxed: the thread's own fields, read in its own handshakes.
+    internal::t_block.hazard_slot.store(0, std::memory_order_relaxed);
+    internal::t_block.hazard_value.store(0, std::memory_order_relaxed);
     LockHolder hold(lock_);
     // A cycle that has started may have scanned what the caller dropped only afterwards: take the
     // next one.

@@ -521,5 +521,31 @@ TEST(CollectTest, ObjectsWanderBetweenThreads) {
   EXPECT_EQ(0, wrong.load());
 }
 
+struct Pair {
+  gc_ptr<Pair> other;
+};
+
+// The thread's last pointer store is of an object that is dropped without one.
+[[gnu::noinline]] rt::Hidden StoreAndDrop(gc_root<Pair>& root) {
+  Pair* dropped = make_gc<Pair>();
+  root->other = dropped;
+  gc_clear(&root->other, 1);
+  return rt::Hidden(dropped);
+}
+[[gnu::noinline]] void OverwriteDeadStack() {
+  volatile char dead[16 << 10];
+  for (size_t i = 0; i < sizeof(dead); ++i) dead[i] = 0;
+}
+
+TEST(CollectTest, WhatTheCallersLastStoreHeldIsFree) {
+  std::thread([] {
+    gc_root<Pair> root = make_gc<Pair>();
+    const rt::Hidden h = StoreAndDrop(root);
+    OverwriteDeadStack();
+    Collect();
+    EXPECT_FALSE(rt::IsAllocated(h));
+  }).join();
+}
+
 }  // namespace
 }  // namespace tarn

@@ -161,10 +161,9 @@ int FreeOs(const char* shape) {
   Print("live", s.heap_alloc >> 10);
   Print("in_use", s.heap_inuse >> 10);
   Print("retained", (s.heap_sys - s.heap_released) >> 10);
-  if (getenv("SMAPS"))
-    system(
-        "awk '/^[0-9a-f]+-/{n=$1\" \"$6$7$8$9} /^Rss/{r=$2} /^VmFlags/{if(r>100)print n, r, $0}' "
-        "/proc/$PPID/smaps");
+  system(
+      "awk '/^[0-9a-f]+-/{n=$1\" \"$6$7$8$9} /^Rss/{r=$2} /^VmFlags/{if(r>100)print n, r, $0}' "
+      "/proc/$PPID/smaps");
   VerifyHeapForDebugging();
   return 0;
 }
@@ -254,6 +253,7 @@ int Fork() {
   for (int i = 0; i < 10; ++i) {
     OnOtherThread([] { KeepAlive(List(60 << 20)); });
     Collect();
+    Collect();
     Sleep(i * 2);
     const pid_t pid = fork();
     if (pid < 0) return 3;
@@ -267,6 +267,7 @@ int Fork() {
       if (s.heap_sys - s.heap_released > (20 << 20)) _exit(4);
       // The child's own scavenger.
       OnOtherThread([] { KeepAlive(List(60 << 20)); });
+      Collect();
       Collect();
       for (int k = 0; k < 300; ++k) {
         const MemStats now = ReadMemStats();

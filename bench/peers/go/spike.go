@@ -48,10 +48,10 @@ func spikeList(mb uint64) *spikeObject {
 func spikeOnce(mb uint64) uint64 { return spikeList(mb).value }
 
 //go:noinline
-func spikeGarbage(count uint64) uint64 {
+func spikeGarbage(count uint64, live *spikeObject) uint64 {
 	sum := uint64(0)
 	for i := uint64(0); i < count; i++ {
-		spikeSink = &spikeObject{value: i}
+		spikeSink = &spikeObject{next: live, value: i}
 		sum += spikeSink.value
 	}
 	return sum
@@ -68,7 +68,7 @@ func runSpike(a args) {
 		printResident(start)
 	}
 	for step := uint64(1); step <= steps; step++ {
-		sum += spikeGarbage(1 << 20 / 64)
+		sum += spikeGarbage(5<<20/64, live)
 		if wait := int64(start+step*spikeStepMillis*1e6) - int64(now()); wait > 0 {
 			time.Sleep(time.Duration(wait))
 		}

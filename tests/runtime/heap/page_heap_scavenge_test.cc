@@ -94,8 +94,6 @@ TEST_F(ScavengedHeap, BackgroundReleasesWhatWasFreeForAGeneration) {
   Free(s);
   EXPECT_EQ(0u, heap_->Scavenge(kAll, ScavengeMode::kBackground));
   heap_->NextScavengeGeneration();
-  EXPECT_EQ(0u, heap_->Scavenge(kAll, ScavengeMode::kBackground)) << "dense when that one began";
-  heap_->NextScavengeGeneration();
   EXPECT_EQ(512 * kPageBytes, heap_->Scavenge(kAll, ScavengeMode::kBackground));
   Check();
 }

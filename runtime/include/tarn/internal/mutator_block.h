@@ -32,7 +32,8 @@ extern const Run kEmptyRuns[kMaxSpanClasses];
 
 struct alignas(64) MutatorBlock {
   Run* runs = const_cast<Run*>(kEmptyRuns);
-  // The store in flight: set before every pointer store, never cleared (design: hazards).
+  // The store in flight: set before every pointer store, cleared only where the thread itself asks for
+  // a collection.
   std::atomic<uintptr_t> hazard_slot{0};
   std::atomic<uintptr_t> hazard_value{0};
   std::atomic<uint32_t> barrier_on{1};  // changed only in a handshake of this thread (or attach)
