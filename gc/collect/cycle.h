@@ -139,6 +139,8 @@ class Collector {
   int64_t NapNanos(uint64_t bytes) const;
   bool IsPastGoal(uint64_t bytes) const;
   bool IsCycleWanted() const;
+  template <class F>
+  void Hold(F&& wait);
   void Assist(Mutator& m, uint64_t bytes);
   void Revise();
 

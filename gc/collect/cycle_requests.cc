@@ -51,6 +51,15 @@ bool Collector::WaitFor(uint32_t cycle) {
   return is_done;
 }
 
+// A thread waits for the collector.
+template <class F>
+void Collector::Hold(F&& wait) {
+  const int64_t start = MonotonicNanos();
+  RunBlocked(wait);
+  // relaxed: a number for the CPU limiter.
+  held_nanos_.fetch_add(MonotonicNanos() - start, std::memory_order_relaxed);
+}
+
 // The program is at its goal before marking is over: lets the collector catch up. The time follows
 // from the bytes, about 200 MB a second, within bounds that keep the wait for small objects short
 // (the system adds its timer slack, 50 us) and that for large ones near what zeroing them costs. Where
@@ -125,9 +134,7 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
   if (options_.stop_the_world == 0 && !assists_.limited() && IsPastGoal(bytes) && IsCycleWanted()) {
     m.cache->FlushLive();
     const uint32_t done = completed_.load(std::memory_order_relaxed);  // relaxed: the wait compares
-    const int64_t nap = NapNanos(bytes);
-    held_nanos_.fetch_add(nap, std::memory_order_relaxed);
-    RunBlocked([&] { FutexWait(completed_, done, nap); });
+    Hold([&] { FutexWait(completed_, done, NapNanos(bytes)); });
   }
 }
 
@@ -144,9 +151,7 @@ void Collector::Assist(Mutator& m, uint64_t bytes) {
   constexpr uint32_t kDebtRunBytes = 1 << 10;
   m.cache->SetMaxRunBytes(is_paid ? ThreadCache::kMaxRunBytes : kDebtRunBytes);
   if (!is_paid && IsPastGoal(bytes) && phase_.Get() == Phase::kMark) {
-    const int64_t nap = NapNanos(bytes);
-    held_nanos_.fetch_add(nap, std::memory_order_relaxed);
-    RunBlocked([&] { queue_.WaitForPublished(published, nap); });
+    Hold([&] { queue_.WaitForPublished(published, NapNanos(bytes)); });
   }
 }
 

@@ -103,6 +103,7 @@ TEST(SoftLimitTest, LoweringItReleasesMemoryWithoutAnyAllocation) {
 TEST(SoftLimitTest, WhatDoesNotFitGoesOnAndTheCollectorKeepsToItsShare) {
   const ProcessResult r = Child({"too_much", "150", "6"}, {{"MEMLIMIT", "64MiB"}});
   ASSERT_EQ(r.exit_code, 0) << r.err;
+  if (Number(r.out, "cpu") < 2) GTEST_SKIP() << "another process had the CPUs: " << r.out;
   EXPECT_GT(Number(r.out, "made"), 10000) << r.out;
   EXPECT_GT(Number(r.out, "cycles"), 3) << r.out;
   // The limiter's percentage, and what it lets through before its bucket is full.
@@ -116,6 +117,8 @@ TEST(SoftLimitTest, AMinimumGogcMakesTheLimitGiveWay) {
   with_minimum.push_back({"MEMLIMIT_MINGOGC", "50"});
   const ProcessResult without = Child({"too_much", "110", "3"}, limit);
   const ProcessResult with = Child({"too_much", "110", "3"}, with_minimum);
+  // Another process had the CPUs.
+  if (Number(with.out, "cpu") < 1 || Number(without.out, "cpu") < 1) GTEST_SKIP() << with.out;
   // Half of 110 % of 64 MiB is 35 MiB between two collections.
   EXPECT_GT(Number(with.out, "limited_bytes"), 75 << 20) << with.out;
   const double per_cycle = Number(with.out, "made") / Number(with.out, "cycles");
