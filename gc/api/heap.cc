@@ -90,6 +90,10 @@ void FillFromLedger(Instance& instance, MemStats& s) {
   s.external = HeapStats::Get(st.external_bytes);
   s.limited_bytes = heap.pages().MemoryBytes();
   s.hard_limit_refusals = HeapStats::Get(heap.pages().limits().hard_refusals);
+  // What else the system has given: tables of the page allocator, records of threads and types.
+  const uint64_t known = s.heap_sys - s.heap_released + s.mspan_sys + s.gc_sys;
+  const uint64_t ready = heap.os().ReadyBytes();
+  s.other_sys = ready > known ? ready - known : 0;  // side tables that were given back count above
   s.sys = s.heap_sys + s.mspan_sys + s.gc_sys + s.other_sys;
 }
 

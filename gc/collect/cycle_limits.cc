@@ -112,15 +112,34 @@ void Collector::StartIfOverLimit() {
   const uint64_t limit = heap_.pages().limits().soft.load(std::memory_order_relaxed);
   if (heap_.pages().MemoryBytes() <= limit) return;
   uint32_t cycle;
-  if (!RequestIfDue(0, cycle))
-    heap_.pages().Scavenge(heap_.pages().MemoryBytes() - limit, ScavengeMode::kForced);
+  const bool is_due = RequestIfDue(0, cycle);
+  // Inside the runtime, for the heap lock must not be held where the thread can be stopped; and piece by
+  // piece, for nobody can stop it there.
+  constexpr uint64_t kPieceBytes = 4 << 20;
+  for (bool is_done = is_due; !is_done;) {
+    RuntimeScope scope;
+    const uint64_t excess = SaturatingSub(heap_.pages().MemoryBytes(), limit);
+    is_done = excess == 0 ||
+              heap_.pages().Scavenge(std::min(excess, kPieceBytes), ScavengeMode::kForced) == 0;
+  }
   EnsureDriver();
 }
 
-// The driver, between cycles.
+// The driver, between cycles. Reading the group's files calls malloc, for whose lock nobody may wait
+// while threads wait for lock_: a stopped thread may hold it.
 void Collector::FollowGroupLimit(int64_t now) {
+  {
+    LockHolder hold(lock_);
+    if (!follower_.IsDue(now)) return;
+  }
+  const std::optional<uint64_t> group = CgroupMemoryLimit({});
   LockHolder hold(lock_);
-  if (follower_.Poll(now)) ApplyLimitsLocked();
+  if (!follower_.Take(now, group)) return;
+  ApplyLimitsLocked();
+  // A group that has shrunk does not wait for the program to allocate.
+  if (heap_.pages().MemoryBytes() > heap_.pages().limits().soft.load(std::memory_order_relaxed)) {
+    Request(completed_.load(std::memory_order_relaxed) + 1);
+  }
 }
 
 // The driver, when everything is swept: nobody may be allocating any more.
@@ -182,6 +201,9 @@ bool Collector::WaitForRoom(int& waits) {
   // relaxed (both): the driver reads it when a cycle begins.
   waiting_for_room_.fetch_add(1, std::memory_order_relaxed);
   constexpr int64_t kLookNanos = 10'000'000;
+  // A thread that cannot answer may wait for what this one holds: then the limit gives way.
+  constexpr int64_t kMaxWaitNanos = 2'000'000'000;
+  const int64_t begin = MonotonicNanos();
   for (;;) {
     // acquire: pairs with the release in Report; the cycle's effects are visible.
     const uint32_t done = completed_.load(std::memory_order_acquire);
@@ -191,6 +213,7 @@ bool Collector::WaitForRoom(int& waits) {
     RunBlocked([&] { FutexWait(completed_, done, kLookNanos); });
     const int64_t now = MonotonicNanos();
     held_nanos_.fetch_add(now - start, std::memory_order_relaxed);
+    if (now - begin > kMaxWaitNanos) break;
     RuntimeScope scope;
     if (lock_.TryAcquire()) {
       if (limiter_.NeedUpdate(now)) UpdateLimiterLocked(now);

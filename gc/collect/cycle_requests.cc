@@ -249,6 +249,7 @@ void Collector::ChildAfterFork() {
   // relaxed (both): the child has one thread.
   driver_.store(kNoDriver, std::memory_order_relaxed);
   forks_waiting_.store(0, std::memory_order_relaxed);
+  waiting_for_room_.store(0, std::memory_order_relaxed);
   workers_.ForgetThreads();
   scavenger_.ChildAfterFork();
   queue_.ForgetWaiters();

@@ -29,8 +29,15 @@ class StopClock {
 
 }  // namespace
 
-// Before the stacks are scanned again, which would hide what the barriers missed.
+// Before the stacks are scanned again, which would hide what the barriers missed; and once before the
+// threads hand over what their barriers have recorded, which would hide that marking ended too early.
 void Collector::CheckMarksStopped() {
+  {
+    StopClock clock(handshake_times_);
+    StopTheWorld stop;
+    // What was read from places without barriers may be shaded only now.
+    if (!roots_.HasUnbarriered()) VerifyReachable(heap_, layouts_, roots_.cells());
+  }
   Round f(heap_, layouts_, roots_, handshake_times_);
   StopClock clock(handshake_times_);
   StopTheWorld stop(&OnStopForCheck, &f);

@@ -7,7 +7,9 @@
 #define TARN_GC_COLLECT_LIMIT_FOLLOWER_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "gc/control/limit_setting.h"
 #include "runtime/os/cgroup_memory_linux.h"
@@ -29,29 +31,29 @@ class LimitFollower {
   LimitFollower(const LimitSetting& soft, const LimitSetting& hard, int64_t now,
                 std::string root = {})
       : root_(std::move(root)), soft_(soft), hard_(hard) {
-    Read(now);
+    const bool follows = soft_.follows_group() || hard_.follows_group();
+    Take(now, follows ? CgroupMemoryLimit(root_) : std::nullopt);
   }
 
   const Limits& limits() const { return limits_; }
-  // True if a limit has changed.
-  bool Poll(int64_t now) {
-    if (now < next_read_ || !(soft_.follows_group() || hard_.follows_group())) return false;
+  // Whether the group's limit is to be read again.
+  bool IsDue(int64_t now) const {
+    return now >= next_read_ && (soft_.follows_group() || hard_.follows_group());
+  }
+  // It has been read. True if a limit has changed.
+  bool Take(int64_t now, std::optional<uint64_t> group) {
+    next_read_ = now + kPeriodNanos;
     const Limits old = limits_;
-    Read(now);
+    limits_ = {ResolveLimit(soft_, group), ResolveLimit(hard_, group)};
     return limits_ != old;
   }
+  // Both.
+  bool Poll(int64_t now) { return IsDue(now) && Take(now, CgroupMemoryLimit(root_)); }
   // The program sets a limit; it is no longer followed.
   void SetSoft(uint64_t bytes) { limits_.soft = (soft_ = LimitSetting::Bytes(bytes)).value; }
   void SetHard(uint64_t bytes) { limits_.hard = (hard_ = LimitSetting::Bytes(bytes)).value; }
 
  private:
-  void Read(int64_t now) {
-    next_read_ = now + kPeriodNanos;
-    std::optional<uint64_t> group;
-    if (soft_.follows_group() || hard_.follows_group()) group = CgroupMemoryLimit(root_);
-    limits_ = {ResolveLimit(soft_, group), ResolveLimit(hard_, group)};
-  }
-
   std::string root_;
   LimitSetting soft_, hard_;
   Limits limits_;

@@ -4,6 +4,7 @@
 
 #include "gc/collect/mutator_gc.h"
 #include "gc/collect/object_ref.h"
+#include "gc/collect/reached_set.h"
 #include "gc/types/value_codecs.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/check.h"
@@ -53,11 +54,20 @@ uint64_t BitWord(Heap& heap, unsigned table, size_t first, size_t w) {
 // method.
 class MarkCheck final : public Tracer {
  public:
-  MarkCheck(Heap& heap, const LayoutTable& layouts, MarkCheckExtent extent)
+  // What is found goes to `reached`, if that is not null.
+  MarkCheck(Heap& heap, const LayoutTable& layouts, MarkCheckExtent extent,
+            ReachedSet* reached = nullptr)
       : Tracer(&MarkCheck::VisitPointer, &MarkCheck::VisitWords),
         heap_(heap),
         layouts_(layouts),
-        extent_(extent) {}
+        extent_(extent),
+        reached_(reached) {}
+
+  void CheckObject(uintptr_t object) {
+    const ObjectRef r = FindTrusted(heap_.cage(), heap_.classes().infos(), object);
+    TARN_CHECK(r);
+    CheckObject(*heap_.cage().SpanAt(r.first_page), r.first_page, r.index);
+  }
 
   void CheckObject(const Span& span, size_t first, size_t index) {
     const SpanClassInfo& info = heap_.classes().Info(span.span_class);
@@ -98,8 +108,9 @@ class MarkCheck final : public Tracer {
     static_cast<MarkCheck*>(self)->CheckChild(0, p, true);
   }
   static void VisitWords(Tracer* self, const void* begin, const void* end) {
-    static_cast<MarkCheck*>(self)->CheckWords(static_cast<const uintptr_t*>(begin),
-                                              static_cast<const uintptr_t*>(end));
+    auto* check = static_cast<MarkCheck*>(self);
+    if (check->extent_ != MarkCheckExtent::kAll) return;
+    check->CheckWords(static_cast<const uintptr_t*>(begin), static_cast<const uintptr_t*>(end));
   }
 
   static bool IsUnderConstruction(uintptr_t object) {
@@ -131,11 +142,13 @@ class MarkCheck final : public Tracer {
     if (!((BitWord(heap_, table, r.first_page, r.index / 64) >> (r.index % 64)) & 1)) {
       Missed(what_, parent_, word * internal::kWordBytes, r.base);
     }
+    if (reached_ != nullptr) reached_->Add(r.base);
   }
 
   Heap& heap_;
   const LayoutTable& layouts_;
   const MarkCheckExtent extent_;
+  ReachedSet* const reached_;
   const char* what_ = "";
   uintptr_t parent_ = 0;
 };
@@ -165,6 +178,15 @@ void VerifyHeap(Heap& heap) {
   const HeapStats& st = heap.stats();
   TARN_CHECK(HeapStats::Get(st.allocated_bytes) - HeapStats::Get(st.freed_bytes) == bytes);  // L3
   TARN_CHECK(HeapStats::Get(st.allocated_objects) - HeapStats::Get(st.freed_objects) == objects);
+}
+
+void VerifyReachable(Heap& heap, const LayoutTable& layouts, const RootCells& cells) {
+  ReachedSet reached(heap.os(), heap.cage());
+  if (!reached.ok()) return;
+  MarkCheck check(heap, layouts, MarkCheckExtent::kBarriered, &reached);
+  cells.ForEachBlock(
+      [&](const uintptr_t* begin, const uintptr_t* end) { check.CheckCells(begin, end); });
+  while (const uintptr_t object = reached.Take()) check.CheckObject(object);
 }
 
 void VerifyMarks(Heap& heap, const LayoutTable& layouts, const RootCells& cells,

@@ -1,8 +1,9 @@
 // Verifier: walks whole structures while the world is stopped and aborts at the first violated
 // invariant.
-//   VerifyHeap   bits against counts, spans against page entries, the ledger (GODEBUG=verify=1)
-//   VerifyMarks  every pointer of a marked object or a root cell leads to a marked object (marking
-//                missed nothing)
+//   VerifyHeap       bits against counts, spans against page entries, the ledger (GODEBUG=verify=1)
+//   VerifyReachable  what root cells lead to, by pointers with barriers, is marked: a second trace
+//   VerifyMarks      every pointer of a marked object or a root cell leads to a marked object (marking
+//                    missed nothing)
 // Cost: proportional to the heap. Debug modes and tests only.
 #ifndef TARN_GC_COLLECT_VERIFIER_H_
 #define TARN_GC_COLLECT_VERIFIER_H_
@@ -21,6 +22,9 @@ enum class MarkCheckExtent {
   kBarriered,  // those that are written with barriers: right whenever no grey object is left
   kAll,        // conservative objects, too: right after those have been scanned under this stop
 };
+// The world is stopped and marking is said to be over, whatever the threads' buffers still hold: those
+// objects are marked or dead. Does nothing when there is no memory for it.
+void VerifyReachable(Heap& heap, const LayoutTable& layouts, const RootCells& cells);
 // The world is stopped and no grey object is left. Objects under construction are not followed.
 void VerifyMarks(Heap& heap, const LayoutTable& layouts, const RootCells& cells,
                  MarkCheckExtent extent);

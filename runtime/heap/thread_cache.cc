@@ -88,6 +88,7 @@ void ThreadCache::Release(bool marking) {
   tiny_offset_ = 0;
   black_gen_ = 0;
   max_run_slots_ = 0;
+  at_soft_ = SoftLimit::kRefuse;
   max_run_bytes_ = kMaxRunBytes;
   FlushPages();
   FlushLive();

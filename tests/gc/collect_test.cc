@@ -229,6 +229,8 @@ void ExpectSumsHold(const MemStats& s) {
   EXPECT_LE(s.heap_alloc, s.heap_inuse);
   EXPECT_LE(s.heap_alloc, s.total_alloc);
   EXPECT_EQ(s.heap_sys + s.mspan_sys + s.gc_sys + s.other_sys, s.sys);
+  EXPECT_GT(s.other_sys, 0u);
+  EXPECT_LT(s.other_sys, s.heap_sys / 4 + (64 << 20));
   uint64_t pauses = 0;
   for (size_t i = 0; i < 256; ++i) {
     pauses += s.pause_ns[i];
@@ -243,6 +245,17 @@ void ExpectSumsHold(const MemStats& s) {
   EXPECT_LE(s.num_forced_gc, s.num_gc);
   EXPECT_GE(s.gc_cpu_fraction, 0);
   EXPECT_LE(s.gc_cpu_fraction, 1);
+}
+
+// Garbage of a size that fits spans badly, over a hundred megabytes of it.
+TEST(GoScenarioTest, OddGarbageStaysSmall) {
+  GcPercent percent(100);
+  rt::OnOtherThread([] {
+    Collect();
+    const uint64_t before = ReadMemStats().sys;
+    for (int i = 0; i < 100'000; ++i) make_gc<char[]>(1029 - 1);
+    EXPECT_LE(ReadMemStats().sys, before + (32 << 20));
+  });
 }
 
 TEST(GoScenarioTest, ReadMemStats) {

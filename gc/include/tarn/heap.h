@@ -41,7 +41,8 @@ int SetGcPercent(int percent);
 struct MemStats {
   uint64_t alloc = 0;        // = heap_alloc
   uint64_t total_alloc = 0;  // cumulative bytes of objects
-  uint64_t sys = 0;  // heap_sys + gc_sys + other_sys: address space in use, released pages included
+  // heap_sys + mspan_sys + gc_sys + other_sys: address space in use, released pages included
+  uint64_t sys = 0;
   uint64_t mallocs = 0;  // cumulative objects, tiny ones included
   uint64_t frees = 0;    // cumulative; mallocs - frees = heap_objects
 
@@ -57,7 +58,7 @@ struct MemStats {
 
   uint64_t mspan_sys = 0;  // span table
   uint64_t gc_sys = 0;     // mark bits, page table, mark buffers, root cells
-  uint64_t other_sys = 0;
+  uint64_t other_sys = 0;  // tables of the page allocator, records of threads and types
 
   uint64_t next_gc = 0;  // heap goal; 2^64-1: collection is off
   uint64_t last_gc = 0;  // end of the last collection, nanoseconds since 1970

@@ -191,6 +191,7 @@ class WatchedMemory final : public OsMemory {
   void Discard(void* p, size_t bytes) override { base_.Discard(p, bytes); }
   void DontDump(void* p, size_t bytes) override { base_.DontDump(p, bytes); }
   bool ReleasedIsZero() const override { return base_.ReleasedIsZero(); }
+  size_t ReadyBytes() const override { return base_.ReadyBytes(); }
   int LastError() const override { return base_.LastError(); }
 
  private:
