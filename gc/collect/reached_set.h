@@ -22,6 +22,7 @@ class ReachedSet {
         stack_bytes_(
             RoundUp(cage.committed() / kGrain * sizeof(uintptr_t), os.PhysicalPageBytes())) {
     const size_t bytes = bits_bytes_ + stack_bytes_;
+    if (bytes == 0) return;  // the heap is empty yet
     memory_ = os.Reserve(bytes, os.PhysicalPageBytes());
     if (memory_ == nullptr) return;
     if (!os.Map(memory_, bytes) || !os.Used(memory_, bytes, bytes)) {
