@@ -56,7 +56,7 @@ bool Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
   const int64_t start = MonotonicNanos();
   // What other threads do while this one waits for a CPU is not the collector's.
   const int64_t cpu_start = ThreadCpuNanos();
-  Marker marker(heap_, layouts_, queue_);
+  Marker marker(heap_, layouts_, queue_, &specials_);
   marker.Start(/*exclusive=*/false);
   MarkStats stats;
   for (;;) {

@@ -23,8 +23,10 @@ Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& me
       layouts_(layouts),
       options_(options),
       roots_(heap, layouts, memory),
-      workers_(heap, layouts, queue_),
-      assists_(heap, layouts, queue_, workers_),
+      specials_(heap, memory),
+      finalizers_(specials_, memory, &Collector::ShadeForLife, this),
+      workers_(heap, layouts, queue_, specials_),
+      assists_(heap, layouts, queue_, workers_, specials_),
       sweep_debt_(heap),
       scavenger_(heap.pages(), {.procs = options.procs,
                                 .trace = options.scav_trace,
@@ -121,6 +123,7 @@ void Collector::DriverLoop() {
     const bool is_requested =
         static_cast<int32_t>(wanted - completed_.load(std::memory_order_relaxed)) > 0;
     FollowGroupLimit(MonotonicNanos());
+    finalizers_.WarnIfSlow(MonotonicNanos());
     CycleKind kind = CycleKind::kTriggered;
     if (!is_requested) {
       constexpr int64_t kLookNanos = 1'000'000'000;
@@ -143,6 +146,7 @@ void Collector::DriverLoop() {
     // relaxed: a thread that comes later waits for the next cycle, too.
     was_waited_for_ = waiting_for_room_.load(std::memory_order_relaxed) != 0;
     RunCycle(kind);
+    finalizers_.Kick();
     const HeapStats& stats = heap_.stats();
     PacerSweep sweep;
     sweep.live_at_start = stats.LiveBytes();
@@ -258,9 +262,10 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
     VerifyHeap(heap_);
   }
   StartMarking(record, kind);
-  MarkUntilQuiet(record);
+  MarkUntilQuiet(record, &weak_gate_);
   if (options_.verify || options_.check_mark) CheckMarksStopped();
   RescanStopped(record);
+  DecideDeaths(record);
   workers_.End();
   assists_.End();
   phase_.Move(Phase::kMark, Phase::kMarkTermination);
@@ -329,17 +334,21 @@ WorkerPlan Collector::StartPacerLocked(CycleRecord& record, CycleKind kind) {
 void Collector::ScanGlobals(CycleRecord& record) {
   MarkSink sink(queue_);
   record.globals = roots_.ScanCells(sink) + roots_.ScanRanges(sink);
+  ScanLives(sink);
   globals_work_.store(record.globals, std::memory_order_relaxed);
 }
 
-// Marking is over when a whole F round brings nothing while the queue stayed empty since before it.
-void Collector::MarkUntilQuiet(CycleRecord& record) {
+// Marking is over when a whole F round brings nothing while the queue stayed empty since before it. Then
+// `gate` is left closing.
+void Collector::MarkUntilQuiet(CycleRecord& record, WeakGate* gate) {
   for (;;) {
     const uint32_t published = workers_.Drain();
+    if (gate != nullptr) gate->Move(WeakGate::kClosing);
     Round f(heap_, layouts_, roots_, handshake_times_);
     RunF(f);
     record.end_pause = std::max(record.end_pause, f.longest.load(std::memory_order_relaxed));
     if (f.shaded.load(std::memory_order_relaxed) == 0 && queue_.published() == published) return;
+    if (gate != nullptr) gate->Move(WeakGate::kOpen);
   }
 }
 
@@ -374,6 +383,7 @@ void Collector::FinishMarking(CycleRecord& record) {
   // marked, and must do so black.
   state_.black_gen.store(0, std::memory_order_relaxed);
   phase_.Move(Phase::kMarkTermination, Phase::kOff);
+  PublishDeaths();
   LockHolder hold(lock_);
   limiter_.StartTransition(now, /*marking=*/false, TakeUsed(now));
   limiter_.FinishTransition(now);

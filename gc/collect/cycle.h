@@ -6,10 +6,11 @@
 //   3 mark: the driver, helpers and assists, until F rounds bring nothing new
 //   4 only if some roots or objects are written without barriers: stop the world, scan those and all
 //     stacks again, mark the rest
-//   5 H3: barriers off; flip: marks become allocation bits; set the next goal
-//   6 sweep in the background; allocation sweeps what it needs; then free pages may go back to the
+//   5 decide which objects with finalizers, weak references and the like are dead (cycle_deaths.cc)
+//   6 H3: barriers off; flip: marks become allocation bits; set the next goal
+//   7 sweep in the background; allocation sweeps what it needs; then free pages may go back to the
 //     system (scavenger.h)
-// With GODEBUG=gcstoptheworld, 2 to 5 happen under one stop.
+// With GODEBUG=gcstoptheworld, 2 to 6 happen under one stop.
 // Not here: the steps themselves (handshakes.h, roots.h, marker.h, workers.h, assist.h, sweeper.h);
 // when and how much (gc/control/pacer.h).
 // I1 Between cycles: phase kOff, mark tables clear, every span of the heap's generation or the one
@@ -36,6 +37,9 @@
 #include "gc/control/cpu_limiter.h"
 #include "gc/control/live_estimate.h"
 #include "gc/control/pacer.h"
+#include "gc/life/finalizers.h"
+#include "gc/life/specials.h"
+#include "gc/life/weak_gate.h"
 #include "gc/observe/gc_trace.h"
 #include "gc/observe/handshake_recorder.h"
 #include "runtime/base/lock.h"
@@ -115,6 +119,9 @@ class Collector {
   CycleTotals totals();
   const HandshakeRecorder& handshake_times() const { return handshake_times_; }
   Scavenger& scavenger() { return scavenger_; }
+  Specials& specials() { return specials_; }
+  Finalizers& finalizers() { return finalizers_; }
+  WeakGate& weak_gate() { return weak_gate_; }
   double GcCpuFraction();
 
   // The driver is no mutator: a stopped world does not stop its sweeping. Whoever has stopped the
@@ -170,7 +177,13 @@ class Collector {
   void RunConcurrent(CycleRecord& record, CycleKind kind);
   void RunStopped(CycleRecord& record);
   void StartMarking(CycleRecord& record, CycleKind kind);
-  void MarkUntilQuiet(CycleRecord& record);
+  void MarkUntilQuiet(CycleRecord& record, WeakGate* gate = nullptr);
+  static void ShadeForLife(void* self, Mutator& m, uintptr_t p);
+  void ScanLives(MarkSink& sink);
+  bool ReviveReady();
+  void DecideDeaths(CycleRecord& record);
+  void DecideDeathsStopped();
+  void PublishDeaths();
   void CheckMarksStopped();
   void RescanStopped(CycleRecord& record);
   void FinishMarking(CycleRecord& record);
@@ -189,6 +202,10 @@ class Collector {
   const CollectorOptions options_;
   MarkQueue queue_;
   Roots roots_;
+  Specials specials_;
+  Finalizers finalizers_;
+  WeakGate weak_gate_;
+  Deaths deaths_;  // the driver's, from their decision to the flip
   MarkWorkers workers_;
   Assists assists_;
   SweepDebt sweep_debt_;

@@ -237,9 +237,11 @@ void Collector::PrepareFork() {
 void Collector::LockForFork() {
   lock_.Acquire();
   scavenger_.LockForFork();
+  finalizers_.LockForFork();
 }
 
 void Collector::ParentAfterFork() {
+  finalizers_.ParentAfterFork();
   scavenger_.ParentAfterFork();
   lock_.Release();
   cycle_lock_.Release();
@@ -251,6 +253,7 @@ void Collector::ChildAfterFork() {
   forks_waiting_.store(0, std::memory_order_relaxed);
   waiting_for_room_.store(0, std::memory_order_relaxed);
   workers_.ForgetThreads();
+  finalizers_.ChildAfterFork();
   scavenger_.ChildAfterFork();
   queue_.ForgetWaiters();
   // The CPU clock of a process starts anew.

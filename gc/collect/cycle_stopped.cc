@@ -111,6 +111,7 @@ void Collector::RunStopped(CycleRecord& record) {
     record.globals += roots_.ScanUnbarriered(sink);
   }
   workers_.Drain(/*stopped=*/true);
+  DecideDeathsStopped();
   workers_.End();
   TARN_CHECK(!queue_.HasFull());
   phase_.Move(Phase::kMark, Phase::kMarkTermination);

@@ -20,6 +20,11 @@
 
 namespace tarn::rt {
 
+// Low bits of an item (I1 of marker.h).
+inline constexpr uintptr_t kItemTagMask = 7;
+inline constexpr uintptr_t kSliceTag = 1;
+inline constexpr uintptr_t kContentsTag = 2;
+
 struct MarkBuffer {
   static constexpr size_t kItems = 510;
   std::atomic<MarkBuffer*> next;  // relaxed: ordered by the head of the list

@@ -103,7 +103,7 @@ void MarkWorkers::HelperWork(Helper& helper) {
   if (helper.index >= team_.helpers() || !queue_.HasFull()) return;
   const int64_t cpu_start = ThreadCpuNanos();
   {
-    Marker marker(heap_, layouts_, queue_);
+    Marker marker(heap_, layouts_, queue_, &specials_);
     marker.Start(/*exclusive=*/false);
     while (!marker.Drain(/*share=*/true, kSliceWork)) totals_.Add(marker.TakeStats());
     totals_.Add(marker.TakeStats());
@@ -150,7 +150,7 @@ bool MarkWorkers::Finished(uint32_t& published) {
 }
 
 uint32_t MarkWorkers::Drain(bool stopped) {
-  Marker marker(heap_, layouts_, queue_);
+  Marker marker(heap_, layouts_, queue_, &specials_);
   marker.Start(exclusive_);
   int64_t last_cpu = ThreadCpuNanos();
   int64_t waiting_since = 0;

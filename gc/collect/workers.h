@@ -50,8 +50,8 @@ class MarkWorkers {
  public:
   static constexpr int kMaxHelpers = 64;
 
-  MarkWorkers(Heap& heap, const LayoutTable& layouts, MarkQueue& queue)
-      : heap_(heap), layouts_(layouts), queue_(queue) {}
+  MarkWorkers(Heap& heap, const LayoutTable& layouts, MarkQueue& queue, Specials& specials)
+      : heap_(heap), layouts_(layouts), queue_(queue), specials_(specials) {}
   MarkWorkers(const MarkWorkers&) = delete;
   MarkWorkers& operator=(const MarkWorkers&) = delete;
 
@@ -91,6 +91,7 @@ class MarkWorkers {
   Heap& heap_;
   const LayoutTable& layouts_;
   MarkQueue& queue_;
+  Specials& specials_;
   int helpers_ = 0;  // helper threads; written by the driver only
   Helper helper_args_[kMaxHelpers];
   MarkTeam team_;  // published by marking_; helpers read it while they are active

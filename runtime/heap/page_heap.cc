@@ -139,6 +139,8 @@ void PageHeap::ClearBits(Span* span) {
 void PageHeap::FreeSpan(Span* span) {
   const size_t first = cage_.FirstPage(span);
   const size_t npages = span->npages;
+  // relaxed: dead objects have lost their records before the marks became allocation bits (I2).
+  TARN_CHECK(span->specials.load(std::memory_order_relaxed) == nullptr);
   cage_.ClearEntries(first, npages);
   ClearBits(span);
   span->npages = 0;

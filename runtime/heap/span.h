@@ -11,7 +11,7 @@
 // A span is in exactly one place: owned by a thread (owned == 1, in no list), in a list of its span
 // class, in the hands of whoever took it from there to sweep it, or free (npages == 0).
 // I1 popcount of the allocation bits == alloc_count.
-// I2 both bit tables are clear over the pages of a free span.
+// I2 both bit tables are clear over the pages of a free span, and it has no side records.
 // Locking: lists under the span class's lock; the other fields belong to whoever took the span.
 #ifndef TARN_RUNTIME_HEAP_SPAN_H_
 #define TARN_RUNTIME_HEAP_SPAN_H_
@@ -34,7 +34,10 @@ struct Span {
   uint32_t search_index;  // slots below are taken or were passed over since the last sweep
   uint32_t elem_bytes32;  // element size; large objects: see npages
   Span* next;
-  uint64_t reserved[3];
+  // Side records of the span's objects (gc/life/specials.h), which this layer never looks at. relaxed:
+  // written and read under the lock of the layer above. Null when the span is freed.
+  std::atomic<void*> specials;
+  uint64_t reserved[2];
 };
 static_assert(sizeof(Span) == 64, "one cache line per span");
 

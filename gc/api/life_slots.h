@@ -1,0 +1,64 @@
+// LifeScope: what every call about an object's records needs: the heap started, the thread attached and
+// inside the runtime, so that no handshake comes between a look and what follows from it.
+#ifndef TARN_GC_API_LIFE_SLOTS_H_
+#define TARN_GC_API_LIFE_SLOTS_H_
+
+#include "gc/api/instance.h"
+#include "gc/collect/mutator_gc.h"
+#include "gc/collect/object_ref.h"
+#include "gc/collect/shade.h"
+#include "gc/life/finalizers.h"
+#include "gc/life/specials.h"
+#include "runtime/thread/runtime_scope.h"
+#include "runtime/thread/thread_registry.h"
+#include "tarn/internal/mutator_block.h"
+
+namespace tarn::rt {
+
+class LifeScope {
+ public:
+  LifeScope() : instance_(Instance::Get()), mutator_(EnsureAttached()) {}
+  LifeScope(const LifeScope&) = delete;
+  LifeScope& operator=(const LifeScope&) = delete;
+
+  Heap& heap() { return instance_.heap(); }
+  Collector& collector() { return instance_.collector(); }
+  Specials& specials() { return instance_.collector().specials(); }
+  Finalizers& finalizers() { return instance_.collector().finalizers(); }
+
+  SlotRef SlotOf(const ObjectRef& object) {
+    return {heap().cage().SpanAt(object.first_page), object.index};
+  }
+  Special* New(SpecialKind kind, const void* p, uintptr_t data) {
+    return specials().New(kind, reinterpret_cast<uintptr_t>(p), data);
+  }
+
+  // relaxed: the thread's own flag, which stays as it is inside the runtime.
+  bool IsMarking() const {
+    return internal::t_block.barrier_on.load(std::memory_order_relaxed) != 0;
+  }
+  void ShadeIfMarking(uintptr_t p) {
+    if (IsMarking()) Shade(heap(), *mutator_.gc, p);
+  }
+  // The object of a record that was added, and what its function object holds.
+  void ShadeRecord(const Special& s) {
+    if (!IsMarking()) return;
+    Shade(heap(), *mutator_.gc, s.address);
+    if (!s.has_function()) return;
+    for (size_t i = 0; i < s.word_count(); ++i) Shade(heap(), *mutator_.gc, s.words()[i]);
+  }
+  // A pointer that is returned to the program: with precise roots, until it has rooted it.
+  void* Fresh(uintptr_t p) {
+    if (mutator_.options().precise_roots) mutator_.gc->fresh = reinterpret_cast<void*>(p);
+    return reinterpret_cast<void*>(p);
+  }
+
+ private:
+  Instance& instance_;
+  Mutator& mutator_;
+  RuntimeScope scope_;
+};
+
+}  // namespace tarn::rt
+
+#endif  // TARN_GC_API_LIFE_SLOTS_H_

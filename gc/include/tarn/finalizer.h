@@ -1,0 +1,128 @@
+// Finalizers and cleanups: the program is called when an object has died.
+//
+//   tarn::SetFinalizer(file, [](File* f) { f->Flush(); });         the object is there once more
+//   tarn::AddCleanup(file, [](int fd) { close(fd); }, file->fd);   the object is gone
+//
+// Both run after a collection has found the object unreachable: on a thread of tarn's own ("tarn-fin",
+// started when first needed), or when the program calls RunFinalizers, one after the other, while no lock
+// of tarn's is held. They may allocate, collect, wait, register others and throw (on tarn-fin: one line
+// on stderr, and the next one runs). One that runs for more than ten seconds is named on stderr. Nothing
+// runs at the end of the program.
+//
+// Finalizers run in the order of dependency: while an object with a finalizer is not finalized and gone,
+// all that it refers to stays alive. So an object that refers to itself, or is part of a cycle that leads
+// back to it, is never finalized; cleanups have no such rule. An object with a finalizer is freed by the
+// collection after the one that found it dead, unless its finalizer made it reachable again.
+//
+// Function objects are kept by tarn. What they capture stays alive with them; a capture of the object
+// itself, or of anything that leads to it, would keep it from ever dying: the first is refused.
+//
+// Threads with precise roots: object and captured pointers must be reachable from roots during the call.
+#ifndef TARN_FINALIZER_H_
+#define TARN_FINALIZER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "tarn/internal/callback.h"
+#include "tarn/keep_alive.h"
+#include "tarn/make_gc.h"
+
+namespace tarn {
+
+namespace internal {
+
+// `shared_bytes`: the size of a T whose objects share a slot with others (see make_gc.h), else 0.
+absl::Status AddFinalizer(void* p, size_t shared_bytes, const CallbackType* type, uintptr_t data);
+absl::Status AddCleanup(const void* p, size_t shared_bytes, const CallbackType* type,
+                        uintptr_t data, uint64_t* id);
+absl::Status ClearFinalizer(void* p);
+
+}  // namespace internal
+
+// `f(p)` is called when nothing reaches *p any more but weak references, which are null by then. Once;
+// the object then has no finalizer, and may be given one again.
+// Errors: InvalidArgument if p is null, no pointer to the collected heap, or points inside an object, or
+// if f captures a pointer into *p; AlreadyExists if the object has a finalizer or is registered with a
+// gc_queue. Nothing has changed then.
+// Thread-safety: any thread; attaches it.
+// May collect: no. Blocks: shortly, on a lock.
+template <class T, class F>
+requires std::is_invocable_v<F&, T*> absl::Status SetFinalizer(T* p, F f) {
+  using Fn = internal::Boxed<F>;
+  const uintptr_t data = Fn::Make(std::move(f));
+  const absl::Status status =
+      internal::AddFinalizer(const_cast<std::remove_cv_t<T>*>(p), internal::SharedBytesOf<T>(),
+                             &internal::kFinalizerType<T, F>, data);
+  if (!status.ok()) Fn::Drop(data);
+  KeepAlive(&f);  // what it captures, until it was registered
+  return status;
+}
+
+// Removes the finalizer. NotFound if there is none (any more). Errors otherwise as SetFinalizer.
+template <class T>
+absl::Status ClearFinalizer(T* p) {
+  return internal::ClearFinalizer(const_cast<std::remove_cv_t<T>*>(p));
+}
+
+// By which a cleanup is stopped. Does not keep the object alive. A default one stops nothing.
+class Cleanup {
+ public:
+  Cleanup() = default;
+  // The function will not be called. False if it was, or is about to be. The object must be alive for
+  // the call to have an effect, and may be dead for it to be harmless.
+  // Thread-safety: any thread. May collect: no. Blocks: shortly, on a lock.
+  bool Stop();
+
+ private:
+  friend Cleanup MakeCleanup(const void* p, uint64_t id);
+  uint64_t id_ = 0;
+  uintptr_t hidden_ = 0;  // the address, as no scan takes for one
+};
+Cleanup MakeCleanup(const void* p, uint64_t id);
+
+// `f()` is called when *p is dead: at the collection that frees it. Any number per object, in the order of
+// registration; p may point inside the object. With a finalizer, only when the object has died again
+// after it.
+// Errors: InvalidArgument if p is null or no pointer to the collected heap, or if f captures a pointer into
+// the same object.
+// Thread-safety, collection, blocking: as SetFinalizer.
+template <class T, class F>
+requires std::is_invocable_v<F&> absl::StatusOr<Cleanup> AddCleanup(T* p, F f) {
+  using Fn = internal::Boxed<F>;
+  const uintptr_t data = Fn::Make(std::move(f));
+  uint64_t id = 0;
+  const absl::Status status =
+      internal::AddCleanup(p, internal::SharedBytesOf<T>(), &internal::kCleanupType<F>, data, &id);
+  if (!status.ok()) Fn::Drop(data);
+  KeepAlive(&f);
+  if (!status.ok()) return status;
+  return MakeCleanup(p, id);
+}
+// The same for `f(arg)`. An `arg` that points into *p is refused.
+template <class T, class F, class A>
+requires std::is_invocable_v<F&, A&> absl::StatusOr<Cleanup> AddCleanup(T* p, F f, A arg) {
+  return AddCleanup(p, [f = std::move(f), arg = std::move(arg)]() mutable { std::invoke(f, arg); });
+}
+
+// Runs finalizers, cleanups and destructors that are ready, at most `budget` of them, on this thread.
+// Returns how many ran. What one throws comes out; it has run, and the others stay ready.
+// Thread-safety: any thread, several at once; also from inside a finalizer.
+// May collect: if they do. Blocks: as long as they do.
+size_t RunFinalizers(size_t budget = SIZE_MAX);
+
+// Whether tarn's own thread runs what is ready (the default). With false only RunFinalizers does.
+// Thread-safety: any thread. May collect: no. Blocks: no; the one that runs goes on.
+void UseFinalizerThread(bool wanted);
+
+// How many are ready and wait to be run.
+size_t ReadyFinalizers();
+
+}  // namespace tarn
+
+#endif  // TARN_FINALIZER_H_

@@ -1,0 +1,108 @@
+// CallbackType: how the runtime calls, drops and scans a function object that it keeps for the program
+// (finalizers, cleanups), and how it destroys objects.
+// I1 A function object of one word lives in the record itself, a larger one in a box of its own, from
+//    malloc. It is not changed between its registration and its call: the collector reads its words
+//    without barriers.
+// I2 `run` moves the function object to its own frame, where a scan of the stack finds what it refers
+//    to, before it calls it. The box stays readable until `drop`.
+#ifndef TARN_INTERNAL_CALLBACK_H_
+#define TARN_INTERNAL_CALLBACK_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "tarn/internal/config.h"
+
+namespace tarn::internal {
+
+struct CallbackType {
+  // Calls the function object `data` for `object`, once; destroys `data` elements.
+  void (*run)(uintptr_t data, void* object);
+  void (*drop)(uintptr_t data);  // ends the box's life, after a call or without one
+  uint32_t words;                // of the box; 0: `data` is the function object
+  uint32_t trace_bytes;  // of a destructor: the size of an object with a Trace method, else 0
+  bool at_sweep;         // of a destructor: runs on the collector's thread
+  const char* name;      // for messages; tells the type. Static storage.
+};
+
+// A function object F as one word.
+template <class F>
+struct Boxed {
+  static_assert(alignof(F) <= 16, "function objects are aligned to 16 at most");
+  static constexpr bool kInline = sizeof(F) <= sizeof(uintptr_t) &&
+                                  std::is_trivially_copyable_v<F> &&
+                                  std::is_trivially_destructible_v<F>;
+  static constexpr size_t kBytes = (sizeof(F) + kWordBytes - 1) / kWordBytes * kWordBytes;
+  static constexpr uint32_t kWords = kInline ? 0 : kBytes / kWordBytes;
+
+  static uintptr_t Make(F&& f) {
+    if constexpr (kInline) {
+      uintptr_t data = 0;
+      if constexpr (!std::is_empty_v<F>) std::memcpy(&data, &f, sizeof(F));
+      return data;
+    } else {
+      void* box = ::operator new(kBytes);
+      std::memset(box, 0, kBytes);  // padding holds no stale pointer
+      try {
+        ::new (box) F(std::move(f));
+      } catch (...) {
+        ::operator delete(box);
+        throw;
+      }
+      return reinterpret_cast<uintptr_t>(box);
+    }
+  }
+  static F Take(uintptr_t data) {
+    if constexpr (kInline) {
+      alignas(F) unsigned char bytes[sizeof(F)];
+      std::memcpy(bytes, &data, sizeof(F));
+      return *reinterpret_cast<F*>(bytes);
+    } else {
+      return F(std::move(*reinterpret_cast<F*>(data)));
+    }
+  }
+  static void Drop(uintptr_t data) {
+    if constexpr (!kInline) {
+      reinterpret_cast<F*>(data)->~F();
+      ::operator delete(reinterpret_cast<void*>(data));
+    }
+  }
+};
+
+// The compiler's spelling of a function that names F.
+template <class F>
+constexpr const char* TypeNameOf() {
+  return __PRETTY_FUNCTION__;
+}
+
+// F(T*), for a finalizer.
+template <class T, class F>
+inline constexpr CallbackType kFinalizerType{[](uintptr_t data, void* object) {
+                                               F f = Boxed<F>::Take(data);
+                                               f(static_cast<T*>(object));
+                                             },
+                                             &Boxed<F>::Drop,
+                                             Boxed<F>::kWords,
+                                             0,
+                                             false,
+                                             TypeNameOf<F>()};
+
+// F(), for a cleanup.
+template <class F>
+inline constexpr CallbackType kCleanupType{[](uintptr_t data, void*) {
+                                             F f = Boxed<F>::Take(data);
+                                             f();
+                                           },
+                                           &Boxed<F>::Drop,
+                                           Boxed<F>::kWords,
+                                           0,
+                                           false,
+                                           TypeNameOf<F>()};
+
+}  // namespace tarn::internal
+
+#endif  // TARN_INTERNAL_CALLBACK_H_
