@@ -8,6 +8,8 @@
 #include "tarn/gc_copy.h"
 #include "tarn/gc_ptr.h"
 #include "tarn/gc_queue.h"
+#include "tarn/gc_weak_map.h"
+#include "tarn/gc_weak_ptr.h"
 #include "tarn/gc_word.h"
 #include "tarn/heap.h"
 #include "tarn/keep_alive.h"
