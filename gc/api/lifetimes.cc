@@ -53,7 +53,7 @@ absl::Status HasOne(const char* what, const void* p) {
 absl::Status Locate(LifeScope& scope, const void* p, bool at_start, rt::ObjectRef& object) {
   if (p == nullptr) return absl::InvalidArgumentError("the pointer is null");
   const auto address = reinterpret_cast<uintptr_t>(p);
-  object = rt::FindObject(scope.heap(), address);
+  object = rt::FindLive(scope.heap(), address);
   if (!object) {
     return absl::InvalidArgumentError(Hex(p) + " is no pointer to the collected heap");
   }
@@ -199,7 +199,7 @@ bool Cleanup::Stop() {
   {
     LifeScope scope;
     // The slot may belong to another object by now, which has no record of this number.
-    if (const rt::ObjectRef object = rt::FindObject(scope.heap(), ~hidden_)) {
+    if (const rt::ObjectRef object = rt::FindLive(scope.heap(), ~hidden_)) {
       s = scope.specials().Remove(scope.SlotOf(object), [&](const Special& r) {
         return r.kind == SpecialKind::kCleanup && r.id == id_;
       });

@@ -20,7 +20,7 @@ static_assert(sizeof(WeakHandle) == kWordBytes, "a handle has a slot of its own"
 // The object that holds `p`; aborts if there is none.
 rt::ObjectRef Located(LifeScope& scope, const void* p, const char* complaint) {
   const auto address = reinterpret_cast<uintptr_t>(p);
-  const rt::ObjectRef object = rt::FindObject(scope.heap(), address);
+  const rt::ObjectRef object = rt::FindLive(scope.heap(), address);
   if (!object) rt::FatalValue(complaint, address);
   return object;
 }
@@ -29,11 +29,23 @@ bool IsMarked(LifeScope& scope, uintptr_t p) {
   const rt::Heap& heap = scope.heap();
   const rt::ObjectRef r = rt::FindTrusted(heap.cage(), heap.classes().infos(), p);
   if (!r) return false;
-  // relaxed: under kFinal marks stand still (weak_gate.h, I2); before, one that is seen is true.
+  // relaxed: a mark that is seen is true; where one that is not seen matters, a lock orders it.
   const uint64_t word =
       heap.cage().Bits(rt::Heap::MarkTable(heap.sweepgen()), r.first_page)[r.index / 64].load(
           std::memory_order_relaxed);
   return (word >> (r.index % 64)) & 1;
+}
+
+// The decision is made under the lock of the object's records, by the mark. Under the same lock the mark
+// and the handle tell what was decided, or what will be.
+bool IsAliveInTheEnd(LifeScope& scope, const WeakHandle& h, uintptr_t p) {
+  const rt::ObjectRef object =
+      rt::FindTrusted(scope.heap().cage(), scope.heap().classes().infos(), p);
+  if (!object) return false;
+  return scope.specials().Find(scope.SlotOf(object), [&](const Special& s) {
+    return s.kind == SpecialKind::kWeak && s.data == reinterpret_cast<uintptr_t>(&h) &&
+           IsMarked(scope, p);
+  });
 }
 
 WeakHandle* FindHandle(LifeScope& scope, const rt::ObjectRef& object, uintptr_t address) {
@@ -90,7 +102,7 @@ void* StrongFromWeak(WeakHandle* h) {
         scope.ShadeIfMarking(p);
         return scope.Fresh(p);
       case WeakGate::kFinal:
-        return IsMarked(scope, p) ? scope.Fresh(p) : nullptr;
+        return IsAliveInTheEnd(scope, *h, p) ? scope.Fresh(p) : nullptr;
       case WeakGate::kClosing:
         if (IsMarked(scope, p)) return scope.Fresh(p);
         rt::RunBlocked([&] { gate.WaitWhileClosing(); });

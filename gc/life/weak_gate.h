@@ -8,11 +8,12 @@
 //             shaded
 //   kClosing  a round of handshakes asks whether marking is over: an object that is not marked may turn
 //             out either way, so the thread waits
-//   kFinal    marking is over and the dead are being decided: marked objects are alive, others dead
+//   kFinal    marking is over and the dead are being decided, under the lock of their records: marked
+//             objects are alive, others dead
 // I1 The driver moves on from kClosing only after a round of handshakes; a thread reads the gate, then
 //    the reference, and acts on both inside the runtime. So nothing is shaded unseen by that round, and
 //    no reference read under kOpen is cleared before the thread has finished.
-// I2 Nothing that is found dead is marked while the gate is kFinal, nor before a round after it.
+// I2 What is revived is marked only after a round that follows kFinal.
 // Writers: the driver. Readers: any thread.
 #ifndef TARN_GC_LIFE_WEAK_GATE_H_
 #define TARN_GC_LIFE_WEAK_GATE_H_

@@ -243,7 +243,7 @@ TEST_F(WeakTest, WeakToStrongBesideCollections) {
       }
     });
   }
-  const int cycles = TARN_ASAN || TARN_TSAN ? 60 : 400;
+  const int cycles = TARN_ASAN || TARN_TSAN ? 60 : 150;
   for (int i = 0; i < cycles; ++i) Collect();
   stop = true;
   for (std::thread& t : threads) Blocked([&] { t.join(); });
@@ -443,7 +443,7 @@ TEST_F(WeakTest, MapsBesideCollections) {
       }
     });
   }
-  const int cycles = TARN_ASAN || TARN_TSAN ? 40 : 200;
+  const int cycles = TARN_ASAN || TARN_TSAN ? 40 : 80;
   for (int i = 0; i < cycles; ++i) Collect();
   stop = true;
   for (std::thread& t : threads) Blocked([&] { t.join(); });
