@@ -69,6 +69,7 @@ void OnDetaching(Mutator& m) {
   }
   m.cache = nullptr;
   Instance::IfStarted()->collector().roots().ClearThreadCallbacks(*m.gc);
+  Instance::IfStarted()->collector().roots().cells().GiveBack(m.gc->root_cells, 0);
   // Grey items of a cycle that is over must not reach the next one.
   if (Instance::IfStarted()->collector().phase().Get() != Phase::kMark) m.gc->sink.Drop();
   m.gc->~MutatorGc();

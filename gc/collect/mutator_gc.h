@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "gc/collect/mark_queue.h"
+#include "gc/collect/root_cells.h"
 #include "tarn/internal/construction.h"
 #include "tarn/root.h"
 
@@ -28,6 +29,7 @@ class MutatorGc {
   CallbackNode* roots = nullptr;  // changed inside the runtime only
   // With precise roots: what the last slow path returned, until the program has had time to root it.
   const void* fresh = nullptr;
+  RootCells::Own root_cells;                       // changed inside the runtime only
   internal::Construction* constructing = nullptr;  // nodes on the owner's stack
 };
 
