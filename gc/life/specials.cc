@@ -112,7 +112,9 @@ void Specials::VisitRecord(const Special& s, const Block& b, uint32_t slot, Life
   switch (s.kind) {
     case SpecialKind::kFinalizer:
     case SpecialKind::kGuardian:
-      visitor.Contents(AddressOf(b.span, slot));
+      if (heap_.classes().Info(b.span->span_class).noscan == 0) {
+        visitor.Contents(AddressOf(b.span, slot));
+      }
       break;
     case SpecialKind::kWeak:
       visitor.Object(s.data);

@@ -111,7 +111,8 @@ requires std::is_invocable_v<F&, A&> absl::StatusOr<Cleanup> AddCleanup(T* p, F 
 }
 
 // Runs finalizers, cleanups and destructors that are ready, at most `budget` of them, on this thread.
-// Returns how many ran. What one throws comes out; it has run, and the others stay ready.
+// Returns how many ran. What one throws comes out; it has run, and the others stay ready. While a
+// collection runs it may return early: objects with a Trace method are destroyed between collections.
 // Thread-safety: any thread, several at once; also from inside a finalizer.
 // May collect: if they do. Blocks: as long as they do.
 size_t RunFinalizers(size_t budget = SIZE_MAX);
