@@ -25,8 +25,10 @@ using rt::SpecialKind;
 namespace internal {
 namespace {
 
-// Whether a word of the function object points into the object, [begin, begin + bytes).
+// Whether a word of the function object points into the object, [begin, begin + bytes). Padding holds
+// what the stack held there, often the object itself: then it cannot be told.
 bool Captures(const Special& s, uintptr_t begin, size_t bytes) {
+  if (!s.type->has_no_padding) return false;
   for (size_t i = 0; i < s.word_count(); ++i) {
     if (s.words()[i] - begin < bytes) return true;
   }
@@ -65,10 +67,12 @@ absl::Status Locate(LifeScope& scope, const void* p, bool at_start, rt::ObjectRe
 }
 
 absl::Status CheckCaptures(LifeScope& scope, const rt::ObjectRef& object, const void* p,
-                           size_t shared_bytes, const Special& s) {
+                           size_t shared_bytes, const void* arg, const Special& s) {
   const uintptr_t begin = shared_bytes != 0 ? reinterpret_cast<uintptr_t>(p) : object.base;
   const size_t bytes = shared_bytes != 0 ? shared_bytes : rt::SlotBytes(scope.heap(), object);
-  if (!Captures(s, begin, bytes)) return absl::OkStatus();
+  if (!Captures(s, begin, bytes) && reinterpret_cast<uintptr_t>(arg) - begin >= bytes) {
+    return absl::OkStatus();
+  }
   return absl::InvalidArgumentError(
       "the function or its argument refers to the object, which would never die");
 }
@@ -83,7 +87,7 @@ absl::Status AddFinalizer(void* p, size_t shared_bytes, const CallbackType* type
   if (!located.ok()) return WithPrefix(kWhat, located);
   Special* s = scope.New(SpecialKind::kFinalizer, p, data);
   s->type = type;
-  const absl::Status captures = CheckCaptures(scope, object, p, shared_bytes, *s);
+  const absl::Status captures = CheckCaptures(scope, object, p, shared_bytes, nullptr, *s);
   if (!captures.ok()) {
     scope.specials().Recycle(s);
     return WithPrefix(kWhat, captures);
@@ -116,7 +120,7 @@ absl::Status ClearFinalizer(void* p) {
 }
 
 absl::Status AddCleanup(const void* p, size_t shared_bytes, const CallbackType* type,
-                        uintptr_t data, uint64_t* id) {
+                        uintptr_t data, const void* arg, uint64_t* id) {
   constexpr const char* kWhat = "AddCleanup";
   LifeScope scope;
   rt::ObjectRef object;
@@ -124,7 +128,7 @@ absl::Status AddCleanup(const void* p, size_t shared_bytes, const CallbackType* 
   if (!located.ok()) return WithPrefix(kWhat, located);
   Special* s = scope.New(SpecialKind::kCleanup, p, data);
   s->type = type;
-  const absl::Status captures = CheckCaptures(scope, object, p, shared_bytes, *s);
+  const absl::Status captures = CheckCaptures(scope, object, p, shared_bytes, arg, *s);
   if (!captures.ok()) {
     scope.specials().Recycle(s);
     return WithPrefix(kWhat, captures);

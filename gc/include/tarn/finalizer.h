@@ -15,7 +15,8 @@
 // collection after the one that found it dead, unless its finalizer made it reachable again.
 //
 // Function objects are kept by tarn. What they capture stays alive with them; a capture of the object
-// itself, or of anything that leads to it, would keep it from ever dying: the first is refused.
+// itself, or of anything that leads to it, would keep it from ever dying. The first is refused where it
+// can be told: for arguments, and for function objects without padding.
 //
 // Threads with precise roots: object and captured pointers must be reachable from roots during the call.
 #ifndef TARN_FINALIZER_H_
@@ -39,8 +40,9 @@ namespace internal {
 
 // `shared_bytes`: the size of a T whose objects share a slot with others (see make_gc.h), else 0.
 absl::Status AddFinalizer(void* p, size_t shared_bytes, const CallbackType* type, uintptr_t data);
+// `arg` may be null; it must not point into the object.
 absl::Status AddCleanup(const void* p, size_t shared_bytes, const CallbackType* type,
-                        uintptr_t data, uint64_t* id);
+                        uintptr_t data, const void* arg, uint64_t* id);
 absl::Status ClearFinalizer(void* p);
 
 }  // namespace internal
@@ -86,6 +88,22 @@ class Cleanup {
 };
 Cleanup MakeCleanup(const void* p, uint64_t id);
 
+namespace internal {
+
+template <class T, class F>
+absl::StatusOr<Cleanup> AddCleanupOf(T* p, F f, const void* arg) {
+  using Fn = Boxed<F>;
+  const uintptr_t data = Fn::Make(std::move(f));
+  uint64_t id = 0;
+  const absl::Status status = AddCleanup(p, SharedBytesOf<T>(), &kCleanupType<F>, data, arg, &id);
+  if (!status.ok()) Fn::Drop(data);
+  KeepAlive(&f);
+  if (!status.ok()) return status;
+  return MakeCleanup(p, id);
+}
+
+}  // namespace internal
+
 // `f()` is called when *p is dead: at the collection that frees it. Any number per object, in the order of
 // registration; p may point inside the object. With a finalizer, only when the object has died again
 // after it.
@@ -94,20 +112,15 @@ Cleanup MakeCleanup(const void* p, uint64_t id);
 // Thread-safety, collection, blocking: as SetFinalizer.
 template <class T, class F>
 requires std::is_invocable_v<F&> absl::StatusOr<Cleanup> AddCleanup(T* p, F f) {
-  using Fn = internal::Boxed<F>;
-  const uintptr_t data = Fn::Make(std::move(f));
-  uint64_t id = 0;
-  const absl::Status status =
-      internal::AddCleanup(p, internal::SharedBytesOf<T>(), &internal::kCleanupType<F>, data, &id);
-  if (!status.ok()) Fn::Drop(data);
-  KeepAlive(&f);
-  if (!status.ok()) return status;
-  return MakeCleanup(p, id);
+  return internal::AddCleanupOf(p, std::move(f), nullptr);
 }
 // The same for `f(arg)`. An `arg` that points into *p is refused.
 template <class T, class F, class A>
 requires std::is_invocable_v<F&, A&> absl::StatusOr<Cleanup> AddCleanup(T* p, F f, A arg) {
-  return AddCleanup(p, [f = std::move(f), arg = std::move(arg)]() mutable { std::invoke(f, arg); });
+  const void* pointer = nullptr;
+  if constexpr (std::is_convertible_v<A, const void*>) pointer = arg;
+  return internal::AddCleanupOf(
+      p, [f = std::move(f), arg = std::move(arg)]() mutable { std::invoke(f, arg); }, pointer);
 }
 
 // Runs finalizers, cleanups and destructors that are ready, at most `budget` of them, on this thread.

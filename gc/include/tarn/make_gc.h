@@ -66,6 +66,7 @@ inline constexpr CallbackType kDestructorType{
     [](uintptr_t) {},
     0,
     PrecisionOf<T>() == Precision::kTrace ? uint32_t{sizeof(T)} : 0,
+    false,
     kAtSweep,
     TypeNameOf<T>()};
 

@@ -25,6 +25,7 @@ struct CallbackType {
   void (*drop)(uintptr_t data);  // ends the box's life, after a call or without one
   uint32_t words;                // of the box; 0: `data` is the function object
   uint32_t trace_bytes;  // of a destructor: the size of an object with a Trace method, else 0
+  bool has_no_padding;   // every byte of the function object is part of a value
   bool at_sweep;         // of a destructor: runs on the collector's thread
   const char* name;      // for messages; tells the type. Static storage.
 };
@@ -88,6 +89,7 @@ inline constexpr CallbackType kFinalizerType{[](uintptr_t data, void* object) {
                                              &Boxed<F>::Drop,
                                              Boxed<F>::kWords,
                                              0,
+                                             std::has_unique_object_representations_v<F>,
                                              false,
                                              TypeNameOf<F>()};
 
@@ -100,6 +102,7 @@ inline constexpr CallbackType kCleanupType{[](uintptr_t data, void*) {
                                            &Boxed<F>::Drop,
                                            Boxed<F>::kWords,
                                            0,
+                                           std::has_unique_object_representations_v<F>,
                                            false,
                                            TypeNameOf<F>()};
 
