@@ -24,7 +24,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <type_traits>
 #include <utility>
 
@@ -119,8 +118,8 @@ template <class T, class F, class A>
 requires std::is_invocable_v<F&, A&> absl::StatusOr<Cleanup> AddCleanup(T* p, F f, A arg) {
   const void* pointer = nullptr;
   if constexpr (std::is_convertible_v<A, const void*>) pointer = arg;
-  return internal::AddCleanupOf(
-      p, [f = std::move(f), arg = std::move(arg)]() mutable { std::invoke(f, arg); }, pointer);
+  return internal::AddCleanupOf(p, internal::BoundCall<F, A>{std::move(f), std::move(arg)},
+                                pointer);
 }
 
 // Runs finalizers, cleanups and destructors that are ready, at most `budget` of them, on this thread.

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -40,8 +41,18 @@ struct Boxed {
   static constexpr size_t kBytes = (sizeof(F) + kWordBytes - 1) / kWordBytes * kWordBytes;
   static constexpr uint32_t kWords = kInline ? 0 : kBytes / kWordBytes;
 
+  // Padding would be scanned, and often holds a stale pointer to the very object.
+  static void ClearPadding([[maybe_unused]] F* f) {
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_clear_padding)
+    if constexpr (std::is_trivially_copyable_v<F>) __builtin_clear_padding(f);
+#endif
+#endif
+  }
+
   static uintptr_t Make(F&& f) {
     if constexpr (kInline) {
+      ClearPadding(&f);
       uintptr_t data = 0;
       if constexpr (!std::is_empty_v<F>) std::memcpy(&data, &f, sizeof(F));
       return data;
@@ -54,6 +65,7 @@ struct Boxed {
         ::operator delete(box);
         throw;
       }
+      ClearPadding(static_cast<F*>(box));
       return reinterpret_cast<uintptr_t>(box);
     }
   }
@@ -72,6 +84,15 @@ struct Boxed {
       ::operator delete(reinterpret_cast<void*>(data));
     }
   }
+};
+
+// f(arg), without padding if F is empty.
+template <class F, class A>
+struct BoundCall {
+  [[no_unique_address]] F f;
+  A arg;
+
+  void operator()() { std::invoke(f, arg); }
 };
 
 // The compiler's spelling of a function that names F.
