@@ -38,6 +38,8 @@ class Assists {
     // relaxed: a thread that sees the start or end late assists a little less or more.
     return cycle_.load(std::memory_order_relaxed) == 0 || ChargeSlow(gc, bytes);
   }
+  // Charges without assisting: the next Charge pays for it too.
+  void Owe(MutatorGc& gc, uint64_t bytes);
   // CPU nanoseconds in assists since the last call.
   int64_t TakeTime() { return time_.exchange(0, std::memory_order_relaxed); }
   int64_t cycle_time() const { return cycle_time_.load(std::memory_order_relaxed); }

@@ -136,7 +136,7 @@ class Collector {
   bool RequestIfDue(uint64_t bytes, uint32_t& cycle);
   void Request(uint32_t cycle) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   bool WaitFor(uint32_t cycle);
-  int64_t NapNanos(uint64_t bytes) const;
+  int64_t NapNanosFor(uint64_t bytes) const;
   bool IsPastGoal(uint64_t bytes) const;
   bool IsCycleWanted() const;
   template <class F>

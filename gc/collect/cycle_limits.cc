@@ -145,11 +145,15 @@ void Collector::FollowGroupLimit(int64_t now) {
 // The driver, when everything is swept: nobody may be allocating any more.
 void Collector::ReleaseAboveLimit() {
   const uint64_t limit = heap_.pages().limits().soft.load(std::memory_order_relaxed);
-  const uint64_t memory = heap_.pages().MemoryBytes();
-  if (memory <= limit) return;
-  BeginDriverWork();
-  heap_.pages().Scavenge(memory - limit, ScavengeMode::kForced);
-  EndDriverWork();
+  // Piece by piece: who waits for the driver does not wait for all of it.
+  constexpr uint64_t kPieceBytes = 4 << 20;
+  for (bool is_done = false; !is_done;) {
+    const uint64_t excess = SaturatingSub(heap_.pages().MemoryBytes(), limit);
+    if (excess == 0) return;
+    BeginDriverWork();
+    is_done = heap_.pages().Scavenge(std::min(excess, kPieceBytes), ScavengeMode::kForced) == 0;
+    EndDriverWork();
+  }
 }
 
 // The next time to look at the ledger, in bytes allocated. Then published goals are at most one step
@@ -270,19 +274,27 @@ void Collector::AdjustExternal(int64_t bytes) {
     if (taken > have) ReportUnderflow(have, taken);
     return;
   }
-  HeapStats::Add(external, static_cast<uint64_t>(bytes));
+  uint64_t have = external.load(std::memory_order_relaxed);
+  // relaxed: a number; keeps L4. What no machine has stays one number and does not wrap around.
+  while (!external.compare_exchange_weak(
+      have, std::min(have + static_cast<uint64_t>(bytes), kMaxBytes), std::memory_order_relaxed)) {
+  }
   Mutator* m = Mutator::Current();
   // What it owes it pays at its next slow path.
   if (m != nullptr && m->gc != nullptr && phase_.Get() == Phase::kMark) {
-    m->gc->assist_balance -= bytes;
+    assists_.Owe(*m->gc, static_cast<uint64_t>(bytes));
   }
   const HeapStats& stats = heap_.stats();
   // relaxed: a stale trigger is seen at the next call or slow path.
   if (phase_.Get() != Phase::kOff || stats.LiveBytes() < HeapStats::Get(stats.trigger)) return;
-  BarrierScope scope;  // no safepoint: the caller may be constructing an object
-  if (!lock_.TryAcquire()) return;
-  Request(completed_.load(std::memory_order_relaxed) + 1);
-  lock_.Release();
+  {
+    BarrierScope scope;  // no safepoint: the caller may be constructing an object
+    if (!lock_.TryAcquire()) return;
+    Request(completed_.load(std::memory_order_relaxed) + 1);
+    lock_.Release();
+  }
+  // Nor here; such a thread starts the driver at its next slow path.
+  if (m == nullptr || !m->options().precise_roots) EnsureDriver();
 }
 
 }  // namespace tarn::rt

@@ -18,7 +18,7 @@
 namespace tarn::rt {
 
 // Sweeps every span that no thread owns. Returns the number of spans swept here.
-size_t SweepAll(Heap& heap);
+size_t SweepAll(Heap& heap, size_t max_spans = SIZE_MAX);
 
 // What threads owe before they may allocate.
 class SweepDebt {

@@ -108,7 +108,12 @@ int Hard(int threads, size_t bytes) {
     std::vector<std::thread> all;
     for (int t = 0; t < threads; ++t) {
       all.emplace_back([&] {
-        const uint64_t n = bytes == 0 ? FillWithNodes() * sizeof(Node) : FillWithBytes(bytes);
+        uint64_t n = 0;
+        // Who comes late may find the others holding all there is: they will let go of it.
+        for (int tries = 0; n == 0 && tries < 1000; ++tries) {
+          if (tries != 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+          n = bytes == 0 ? FillWithNodes() * sizeof(Node) : FillWithBytes(bytes);
+        }
         if (n == 0) bad.fetch_add(1);
         filled.fetch_add(n);
       });
