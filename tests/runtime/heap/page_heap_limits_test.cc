@@ -179,7 +179,7 @@ TEST_F(PageHeapLimitsTest, AnExcessThatAppearsAtOnceIsReleasedInPieces) {
   for (size_t i = 0; i < 64; ++i) spans.push_back(Alloc(kRun));
   for (size_t i = 0; i < spans.size(); i += 2) pages().FreeSpan(spans[i]);
   uint64_t last = pages().MemoryBytes();
-  limits().soft.store(last - 24 * kChunkPages / 4 * kPageBytes);
+  limits().soft.store(last - 16 * kChunkPages / 4 * kPageBytes);
   int steps = 0;
   for (; last > limits().soft.load() && steps < 20; ++steps) {
     ASSERT_NE(Alloc(kRun + 8, SoftLimit::kRefuse), nullptr) << "more was released than is taken";
@@ -188,7 +188,7 @@ TEST_F(PageHeapLimitsTest, AnExcessThatAppearsAtOnceIsReleasedInPieces) {
     EXPECT_GE(now + 2 * kChunkPages * kPageBytes, last) << "not all of it";
     last = now;
   }
-  EXPECT_GT(steps, 3);
+  EXPECT_GT(steps, 2);
   EXPECT_LE(last, limits().soft.load());
   Check();
 }
