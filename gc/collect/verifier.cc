@@ -178,6 +178,9 @@ void VerifyHeap(Heap& heap) {
   const HeapStats& st = heap.stats();
   TARN_CHECK(HeapStats::Get(st.allocated_bytes) - HeapStats::Get(st.freed_bytes) == bytes);  // L3
   TARN_CHECK(HeapStats::Get(st.allocated_objects) - HeapStats::Get(st.freed_objects) == objects);
+  uint64_t freed = 0;
+  for (const std::atomic<uint64_t>& of_class : st.freed_by_class) freed += HeapStats::Get(of_class);
+  TARN_CHECK(freed == HeapStats::Get(st.freed_objects));
 }
 
 void VerifyReachable(Heap& heap, const LayoutTable& layouts, const RootCells& cells) {

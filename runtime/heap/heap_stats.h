@@ -15,6 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "tarn/internal/size_class.h"
+
 namespace tarn::rt {
 
 struct HeapStats {
@@ -33,6 +35,7 @@ struct HeapStats {
   std::atomic<uint64_t> allocated_objects{0};
   std::atomic<uint64_t> freed_bytes{0};
   std::atomic<uint64_t> freed_objects{0};
+  std::atomic<uint64_t> freed_by_class[internal::kNumSizeClasses] = {};  // the same by size class
   std::atomic<uint64_t> tiny_allocs{0};
   std::atomic<uint64_t> swept_pages{0};
   std::atomic<uint64_t> large_objects{0};    // cumulative
