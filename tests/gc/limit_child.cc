@@ -8,7 +8,7 @@
 //   limit_child too_much PERCENT SECS   keeps PERCENT of the soft limit alive and goes on allocating
 //   limit_child callback                the same, until the callback comes; then makes room
 //   limit_child lower                   lowers the limit under a heap that is larger
-//   limit_child grow MIB                allocates and touches so many MiB of garbage, keeping a tenth
+//   limit_child grow MIB                allocates and touches so many MiB, of which 10 stay alive
 #include <dirent.h>
 #include <fcntl.h>
 #include <time.h>
@@ -314,12 +314,12 @@ int Lower() {
 }
 
 int Grow(int64_t mib) {
-  std::vector<gc_root<char>> kept(static_cast<size_t>(std::max<int64_t>(1, mib / 640)));
+  std::vector<gc_root<char>> kept(160);  // 10 MiB
   for (int64_t i = 0; i < mib * 16; ++i) {
     constexpr size_t kBytes = 64 << 10;
     auto* p = static_cast<char*>(AllocateBytes(kBytes, Scan::kNone));
     std::memset(p, 1, kBytes);
-    if (i % 10 == 0) kept[static_cast<size_t>(i) % kept.size()] = p;
+    if (i % 10 == 0) kept[static_cast<size_t>(i / 10) % kept.size()] = p;
   }
   std::printf("survived %" PRIu64 " collections\n", ReadMemStats().num_gc);
   return 0;

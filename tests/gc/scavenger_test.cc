@@ -82,8 +82,7 @@ TEST_P(FreeOsMemoryTest, ResidentMemoryIsWithinFivePercentOfLive) {
 INSTANTIATE_TEST_SUITE_P(Shapes, FreeOsMemoryTest, testing::Values("small", "medium", "large"),
                          [](const auto& shape) { return std::string(shape.param); });
 
-TEST(ScavengerTest, GrowingAndShrinkingDoesNotDrift) {
-  const ChildRun run = RunChild({"grow_shrink", TARN_ASAN || TARN_TSAN ? "40" : "1000"});
+void ExpectNoDrift(const ChildRun& run) {
   EXPECT_EQ(run["early_heap_sys"], run["end_heap_sys"]);
   // Marking needs a few more buffers at times.
   constexpr uint64_t kSlack = 512;
@@ -97,6 +96,14 @@ TEST(ScavengerTest, GrowingAndShrinkingDoesNotDrift) {
   EXPECT_LE(run["end_mappings"], run["early_mappings"] + 2) << "malloc may add one";
 }
 
+TEST(ScavengerTest, GrowingAndShrinkingDoesNotDrift) {
+  ExpectNoDrift(RunChild({"grow_shrink", TARN_ASAN || TARN_TSAN ? "40" : "1000"}));
+}
+
+TEST(ScavengerTest, ManySmallRoundsDoNotDrift) {
+  ExpectNoDrift(RunChild({"grow_shrink_small", TARN_ASAN || TARN_TSAN ? "2000" : "10000"}));
+}
+
 TEST(ScavengerTest, SideTablesStayOutOfCoreFiles) {
   TARN_SKIP_UNDER_SANITIZERS();
   const ChildRun run = RunChild({"dump"});
@@ -105,6 +112,15 @@ TEST(ScavengerTest, SideTablesStayOutOfCoreFiles) {
   EXPECT_GT(run["left_out"], run["in_use"] * 3 / 100);
   EXPECT_GE(run["dumped"], run["in_use"]);
   EXPECT_LE(run["dumped"], run["in_use"] + (16 << 10));
+}
+
+TEST(ScavengerTest, ACollectionInAForkedChildLeavesObjectsShared) {
+  TARN_SKIP_UNDER_SANITIZERS();
+  const ChildRun run = RunChild({"fork_cow"});
+  EXPECT_GE(run["parent_objects"], 300u << 10);
+  // Mark bits and spans lie apart from objects: marking writes to no page of the heap.
+  EXPECT_LE(run["child_objects_after"], 1u << 10);
+  EXPECT_LE(run["child_tables_after"], run["parent_objects"] * 6 / 100);
 }
 
 TEST(ScavengerTest, EveryHugePagePolicyWorks) {
