@@ -102,6 +102,7 @@ class Collector {
   // the control group no longer does.
   uint64_t SetMemoryLimit(int64_t bytes);
   uint64_t SetHardLimit(int64_t bytes);
+  int SetCpuLimit(int percent);
   // See WaitForRoom in cycle_limits.cc. `waits` is 0 at the first refusal.
   bool WaitForRoom(int& waits);
   // `bytes` more, or less, of memory outside the heap belong to objects. Never waits.

@@ -107,6 +107,16 @@ uint64_t Collector::SetHardLimit(int64_t bytes) {
   return old;
 }
 
+int Collector::SetCpuLimit(int percent) {
+  RuntimeScope scope;
+  LockHolder hold(lock_);
+  const int old = limiter_.percent();
+  if (percent < 1 || percent > 100) return old;
+  UpdateLimiterLocked(MonotonicNanos());  // what came before counts by the old share
+  limiter_.SetPercent(percent);
+  return old;
+}
+
 // The driver collects and then releases what is above the limit.
 void Collector::StartIfOverLimit() {
   const uint64_t limit = heap_.pages().limits().soft.load(std::memory_order_relaxed);

@@ -55,6 +55,10 @@ int Set() {
     std::printf("%d", (*set)(-1) == kNoLimit);
   }
   std::printf("\n");
+  const int steps[][2] = {{0, 50}, {-1, 50},  {101, 50}, {20, 50},
+                          {0, 20}, {100, 20}, {1, 100},  {50, 1}};
+  for (const auto& [percent, before] : steps) std::printf("%d", SetGcCpuLimit(percent) == before);
+  std::printf("\n");
   return 0;
 }
 

@@ -60,7 +60,7 @@ TEST(LimitSettingsTest, BadValuesGetOneLineAndAreIgnored) {
 }
 
 TEST(LimitSettingsTest, SettersReturnThePreviousValue) {
-  EXPECT_EQ(Child({"set"}).out, "1111111111\n");
+  EXPECT_EQ(Child({"set"}).out, "1111111111\n11111111\n");
 }
 
 // --- The soft limit
