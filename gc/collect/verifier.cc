@@ -5,6 +5,7 @@
 #include "gc/collect/mutator_gc.h"
 #include "gc/collect/object_ref.h"
 #include "gc/collect/reached_set.h"
+#include "gc/collect/roots.h"
 #include "gc/types/value_codecs.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/check.h"
@@ -111,17 +112,6 @@ class MarkCheck final : public Tracer {
     auto* check = static_cast<MarkCheck*>(self);
     if (check->extent_ != MarkCheckExtent::kAll) return;
     check->CheckWords(static_cast<const uintptr_t*>(begin), static_cast<const uintptr_t*>(end));
-  }
-
-  static bool IsUnderConstruction(uintptr_t object) {
-    bool found = false;
-    ThreadRegistry::Get().ForEach([&](Mutator& m) {
-      if (m.gc == nullptr) return;
-      for (const auto* c = m.gc->constructing; c != nullptr; c = c->next) {
-        found |= reinterpret_cast<uintptr_t>(c->object) == object;
-      }
-    });
-    return found;
   }
 
   void CheckWords(const uintptr_t* begin, const uintptr_t* end) {
