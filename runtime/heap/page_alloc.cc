@@ -37,7 +37,7 @@ bool PageAlloc::Init(OsMemory& os, size_t max_chunks) {
   TARN_CHECK(0 < max_chunks && max_chunks <= kMaxChunks && max_chunks_ == 0);
   const Plan plan = MakePlan(max_chunks);
   if (!meta_.Init(os, plan.bytes)) return false;
-  os.DontDump(meta_.base(), RoundUp(plan.bytes, MetaRegion::kGranuleBytes));
+  os.Dump(meta_.base(), RoundUp(plan.bytes, MetaRegion::kGranuleBytes), false);
   if (!meta_.EnsureReady(plan.level_offset[0], plan.level_entries[0] * sizeof(PageSummary)) ||
       !meta_.EnsureReady(plan.groups_offset, plan.groups_bytes)) {
     meta_.Destroy();

@@ -273,10 +273,14 @@ int Dump() {
   OnOtherThread([&] { kept = List(200 << 20); });
   Collect();
   Collect();
-  uint64_t dumped = 0, left_out = 0;
-  ForEachMapping([&](const Mapping& m) { (m.is_dumped ? dumped : left_out) += m.rss; });
+  uint64_t dumped = 0, left_out = 0, dumped_size = 0;
+  ForEachMapping([&](const Mapping& m) {
+    (m.is_dumped ? dumped : left_out) += m.rss;
+    if (m.is_dumped) dumped_size += (m.end - m.begin) >> 10;
+  });
   const MemStats s = ReadMemStats();
   Print("dumped", dumped);
+  Print("dumped_size", dumped_size);
   Print("left_out", left_out);
   Print("in_use", s.heap_inuse >> 10);
   return kept != nullptr ? 0 : 2;
