@@ -83,10 +83,12 @@ INSTANTIATE_TEST_SUITE_P(Shapes, FreeOsMemoryTest, testing::Values("small", "med
                          [](const auto& shape) { return std::string(shape.param); });
 
 void ExpectNoDrift(const ChildRun& run) {
-  EXPECT_EQ(run["early_heap_sys"], run["end_heap_sys"]);
+  // Garbage that one cycle misses may need another chunk (4 MiB) and its tables at any time.
+  constexpr uint64_t kChunks = 8 << 10;
+  EXPECT_LE(run["end_heap_sys"], run["early_heap_sys"] + kChunks);
   // Marking needs a few more buffers at times.
   constexpr uint64_t kSlack = 512;
-  EXPECT_LE(run["end_sys"], run["early_sys"] + kSlack);
+  EXPECT_LE(run["end_sys"], run["early_sys"] + kChunks * 105 / 100 + kSlack);
   EXPECT_NEAR(static_cast<double>(run["early_heap_inuse"]),
               static_cast<double>(run["end_heap_inuse"]), 256);
   EXPECT_NEAR(static_cast<double>(run["early_heap_retained"]),
