@@ -31,6 +31,8 @@ class Assists {
   void SetRatio(const AssistRatio& ratio);
   void End();
   void SetLimited(bool limited) { limited_.store(limited, std::memory_order_relaxed); }
+  // relaxed: a thread that is late waits a little, or not.
+  bool begun() const { return cycle_.load(std::memory_order_relaxed) != 0; }
   bool limited() const { return limited_.load(std::memory_order_relaxed) != 0; }
 
   // The thread of `gc` is about to take `bytes`. False if it stays in debt. Inside the runtime.

@@ -139,6 +139,7 @@ class Collector {
   bool WaitFor(uint32_t cycle);
   int64_t NapNanosFor(uint64_t bytes) const;
   bool IsPastGoal(uint64_t bytes) const;
+  bool IsFarPastGoal(uint64_t bytes) const;
   bool IsCycleWanted() const;
   template <class F>
   void Hold(F&& wait);

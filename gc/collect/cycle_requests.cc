@@ -78,6 +78,11 @@ bool Collector::IsPastGoal(uint64_t bytes) const {
   return goal != kNoGoal && heap_.stats().LiveBytes() + bytes > goal;
 }
 
+bool Collector::IsFarPastGoal(uint64_t bytes) const {
+  const uint64_t goal = goal_.load(std::memory_order_relaxed);
+  return goal != kNoGoal && heap_.stats().LiveBytes() + bytes > SaturatingAdd(goal, goal / 2);
+}
+
 bool Collector::IsCycleWanted() const {
   return static_cast<int32_t>(requested_.load(std::memory_order_relaxed) -
                               completed_.load(std::memory_order_relaxed)) > 0;
@@ -148,7 +153,11 @@ void Collector::Assist(Mutator& m, uint64_t bytes) {
   // longer at once.
   constexpr uint32_t kDebtRunBytes = 1 << 10;
   m.cache->SetMaxRunBytes(is_paid ? ThreadCache::kMaxRunBytes : kDebtRunBytes);
-  if (!is_paid && IsPastGoal(bytes) && phase_.Get() == Phase::kMark) {
+  // Before the first handshakes of marking are over nobody can pay. They are short, unless the driver
+  // does not get a CPU: then the heap would grow as fast as memory can be written.
+  const bool waits = assists_.begun() ? !is_paid && IsPastGoal(bytes)
+                                      : !assists_.limited() && IsFarPastGoal(bytes);
+  if (waits && phase_.Get() == Phase::kMark) {
     Hold([&] { queue_.WaitForPublished(published, NapNanosFor(bytes)); });
   }
 }
