@@ -25,6 +25,9 @@ constexpr uint64_t kMinRederiveBytes = uint64_t{64} << 10;
 constexpr uint64_t kMaxRederiveBytes = uint64_t{1} << 20;
 // A collection that leaves less than this share of the goal to allocate is not worth waiting for.
 constexpr uint64_t kWorthwhileShare = 16;
+// Released at a time where much is to be: a thread answers no handshake meanwhile, and who waits for the
+// driver waits for one piece.
+constexpr uint64_t kPieceBytes = uint64_t{4} << 20;
 
 }  // namespace
 
@@ -123,9 +126,7 @@ void Collector::StartIfOverLimit() {
   if (heap_.pages().MemoryBytes() <= limit) return;
   uint32_t cycle;
   const bool is_due = RequestIfDue(0, cycle);
-  // Inside the runtime, for the heap lock must not be held where the thread can be stopped; and piece by
-  // piece, for nobody can stop it there.
-  constexpr uint64_t kPieceBytes = 4 << 20;
+  // Inside the runtime, for the heap lock must not be held where the thread can be stopped.
   for (bool is_done = is_due; !is_done;) {
     RuntimeScope scope;
     const uint64_t excess = SaturatingSub(heap_.pages().MemoryBytes(), limit);
@@ -155,8 +156,6 @@ void Collector::FollowGroupLimit(int64_t now) {
 // The driver, when everything is swept: nobody may be allocating any more.
 void Collector::ReleaseAboveLimit() {
   const uint64_t limit = heap_.pages().limits().soft.load(std::memory_order_relaxed);
-  // Piece by piece: who waits for the driver does not wait for all of it.
-  constexpr uint64_t kPieceBytes = 4 << 20;
   for (bool is_done = false; !is_done;) {
     const uint64_t excess = SaturatingSub(heap_.pages().MemoryBytes(), limit);
     if (excess == 0) return;

@@ -21,13 +21,7 @@ class ReachedSet {
         bits_bytes_(RoundUp(cage.committed() / kGrain / 8, os.PhysicalPageBytes())),
         stack_bytes_(
             RoundUp(cage.committed() / kGrain * sizeof(uintptr_t), os.PhysicalPageBytes())) {
-    const size_t bytes = bits_bytes_ + stack_bytes_;
-    memory_ = os.Reserve(bytes, os.PhysicalPageBytes());
-    if (memory_ == nullptr) return;
-    if (!os.Map(memory_, bytes) || !os.Used(memory_, bytes, bytes)) {
-      os.Free(memory_, bytes, 0, 0);
-      memory_ = nullptr;
-    }
+    memory_ = AllocateReady(os, bits_bytes_ + stack_bytes_);
   }
   ~ReachedSet() {
     const size_t bytes = bits_bytes_ + stack_bytes_;

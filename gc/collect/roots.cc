@@ -203,6 +203,10 @@ void Roots::ScanUnbarrieredObjects(MarkSink& sink) const {
     }
     const Span* s = cage.SpanAt(page);
     if (IsUnbarriered(e.span_class())) {
+      const bool may_be_half_made =
+          any_under_construction &&
+          static_cast<MarkKind>(heap_->classes().Info(e.span_class()).mark_kind) ==
+              MarkKind::kCustom;
       const size_t elem = s->elem_bytes32 != 0 ? s->elem_bytes32 : s->npages * internal::kPageBytes;
       for (size_t i = 0; i < s->nelems; ++i) {
         // relaxed: the world is stopped.
@@ -210,7 +214,7 @@ void Roots::ScanUnbarrieredObjects(MarkSink& sink) const {
         if (!((marks >> (i % 64)) & 1)) continue;
         const uintptr_t base = cage.AddressOf(page) + i * elem;
         // Its thread's scan has taken its words; a Trace method would see members half made.
-        if (any_under_construction && IsUnderConstruction(base)) continue;
+        if (may_be_half_made && IsUnderConstruction(base)) continue;
         ScanUnbarrieredObject(base, elem, heap_->classes().Info(e.span_class()), sink);
       }
     }

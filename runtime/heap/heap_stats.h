@@ -5,6 +5,7 @@
 //      lazily_free, which the system takes when it wants memory.
 //   L2 live == marked by the last cycle + growth of allocated_bytes since (all threads flushed)
 //   L3 allocated_bytes - freed_bytes == bytes of all allocation bits that are set
+//      freed_by_class adds up to freed_objects
 //   L4 external_bytes == the sum of all calls of AdjustExternalMemory, never below zero
 // All counters are relaxed atomics: each is exact on its own; readers that need a consistent set
 // stop the world first (ReadMemStats).

@@ -56,7 +56,8 @@ bool SetLimiterCallback(LimiterCallback fn, void* arg);
 // limits and for statistics. Growth alone starts collections.
 // Errors: below zero it counts from zero, and says so once on stderr.
 // Thread-safety: any thread, attached or not; also from destructors and callbacks.
-// May collect: it may start a collection and does not wait for it. Blocks: no.
+// May collect: it may start a collection and does not wait for it. Blocks: no, except for the start of
+// the collector's thread, once.
 void AdjustExternalMemory(int64_t bytes);
 
 // A member (or local variable) that charges external memory for as long as it lives:
