@@ -3,6 +3,7 @@
 //   limit_child set                     what SetMemoryLimit and SetHardLimit return
 //   limit_child hard THREADS BYTES      fills the heap to the hard limit three times and recovers
 //   limit_child external                external bytes start collections
+//   limit_child external_alone          the same without any allocation
 //   limit_child external_hard           external bytes and the hard limit
 //   limit_child underflow               gives back more external bytes than were charged
 //   limit_child too_much PERCENT SECS   keeps PERCENT of the soft limit alive and goes on allocating
@@ -167,6 +168,15 @@ int External() {
     c.reset(kMiB);
   }
   return ReadMemStats().external == 0 ? 0 : 5;
+}
+
+// The first thing that the program does with the heap, and all of it.
+int ExternalAlone() {
+  for (int i = 0; i < 64; ++i) AdjustExternalMemory(kMiB);
+  const auto wait_until = Clock::now() + std::chrono::seconds(20);
+  while (ReadMemStats().num_gc == 0 && Clock::now() < wait_until) usleep(1000);
+  std::printf("started=%d\n", ReadMemStats().num_gc > 0);
+  return 0;
 }
 
 int ExternalHard() {
@@ -341,6 +351,7 @@ int Run(int argc, char** argv) {
   if (is("external_hard", 0)) return ExternalHard();
   if (is("underflow", 0)) return Underflow();
   if (is("too_much", 2)) return TooMuch(std::strtoull(argv[2], nullptr, 0), std::atof(argv[3]));
+  if (is("external_alone", 0)) return ExternalAlone();
   if (is("callback", 0)) return Callback();
   if (is("lower", 0)) return Lower();
   if (is("grow", 1)) return Grow(std::atoll(argv[2]));

@@ -158,6 +158,10 @@ TEST(HardLimitTest, ExternalBytesCount) {
 
 // --- External bytes
 
+TEST(ExternalMemoryTest, GrowthAloneStartsTheFirstCollection) {
+  EXPECT_EQ(Child({"external_alone"}).out, "started=1\n");
+}
+
 TEST(ExternalMemoryTest, StartsCollectionsAndRaisesTheGoal) {
   const ProcessResult r = Child({"external"});
   EXPECT_EQ(r.exit_code, 0) << r.err;
