@@ -6,13 +6,16 @@ other: how fast memory goes back to the system after a spike.
 
 FOLDER holds `workloads` and `workloads-go` (the build's bench folder). --free: the program asks for
 it (FreeOsMemory, debug.FreeOSMemory) right after the spike.
-Not here: limits; other workloads (scripts/bench.sh).
+Not here: limits (limits_demo.py); other workloads (scripts/bench.sh); the drawing (chart.py).
 """
 import argparse
 import os
 import re
 import subprocess
 import sys
+
+sys.dont_write_bytecode = True
+import chart  # noqa: E402
 
 SAMPLE = re.compile(r"^~ rss ([\d.]+) s ([\d.]+) MB", re.M)
 COLOURS = ["#0b6e4f", "#b5480f", "#37508f"]
@@ -40,32 +43,10 @@ def table(peers, seconds):
     return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in rows)
 
 
-def svg(peers, seconds):
-    width, height, left, top = 640, 320, 60, 30
-    most = max(mb for _, samples in peers for _, mb in samples) * 1.05
-
-    def x(t):
-        return left + t / seconds * (width - left - 20)
-
-    def y(mb):
-        return top + (1 - mb / most) * (height - top - 40)
-
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-           'font-family="sans-serif" font-size="12">',
-           f'<rect width="{width}" height="{height}" fill="white"/>',
-           f'<text x="{left}" y="18">resident memory in MB over seconds after the spike</text>']
-    for i in range(5):
-        mb = most * i / 4
-        out.append(f'<path d="M{left} {y(mb):.1f}H{width - 20}" stroke="#ddd"/>'
-                   f'<text x="{left - 6}" y="{y(mb) + 4:.1f}" text-anchor="end">{mb:.0f}</text>')
-        t = seconds * i / 4
-        out.append(f'<text x="{x(t):.1f}" y="{height - 20}" text-anchor="middle">{t:g}</text>')
-    for i, (name, samples) in enumerate(peers):
-        points = " ".join(f"{x(t):.1f},{y(mb):.1f}" for t, mb in samples if t <= seconds)
-        colour = COLOURS[i % len(COLOURS)]
-        out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
-                   f'<text x="{width - 80}" y="{top + 16 * (i + 1)}" fill="{colour}">{name}</text>')
-    return "\n".join([*out, "</svg>", ""])
+def svg(peers, seconds, title):
+    lines = [chart.Line(name, colour, [(t, mb) for t, mb in samples if t <= seconds])
+             for (name, samples), colour in zip(peers, COLOURS)]
+    return chart.draw(title, lines, "seconds after the spike", "resident memory, MB")
 
 
 def main():
@@ -86,7 +67,8 @@ def main():
     print(table(peers, args.seconds))
     if args.svg:
         with open(args.svg, "w", encoding="utf-8") as file:
-            file.write(svg(peers, args.seconds))
+            when = "dropped, then given back on request" if args.free else "dropped"
+            file.write(svg(peers, args.seconds, f"{args.mb} MB {when}"))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 // I1 A collection happens before memory is taken, never between taking it and returning it: threads
 // with
 //    precise roots hold no unrooted object while they wait.
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -26,7 +27,13 @@ namespace {
 // Memory was refused: by the soft limit, which a collection may help and which gives way then; or by
 // the hard limit or the system.
 template <class F>
-void* TakeAtLimit(rt::Collector& collector, ThreadCache& cache, F& take) {
+void* TakeAtLimit(Instance& instance, ThreadCache& cache, size_t bytes, F& take) {
+  rt::Collector& collector = instance.collector();
+  rt::PageHeap& pages = instance.heap().pages();
+  // relaxed: a limit that has just changed holds from the next request on.
+  const uint64_t hard = pages.limits().hard.load(std::memory_order_relaxed);
+  if (bytes > std::min<uint64_t>(hard, pages.cage().bytes()))
+    return nullptr;  // whatever is collected
   void* p = nullptr;
   for (int waits = 0; p == nullptr && collector.WaitForRoom(waits);) p = take(cache);
   if (p != nullptr) return p;
@@ -51,7 +58,7 @@ template <class F>
   instance.collector().SlowPathTaken(m, bytes);
   void* p = take(*m.cache);
   if (p == nullptr) [[unlikely]]
-    p = TakeAtLimit(instance.collector(), *m.cache, take);
+    p = TakeAtLimit(instance, *m.cache, bytes, take);
   if (m.options().precise_roots) m.gc->fresh = p;
   return p;
 }
@@ -76,14 +83,14 @@ void* TakeLarge(ThreadCache& cache, uint32_t span_class, size_t bytes) {
 }
 
 // Here, unlike on the fast path, the number leads to the tables of classes and layouts: each acquire
-// pairs with the release of the thread that registered it.
+// pairs with the release of the thread that registered it. 0 if the system refuses memory.
 uint32_t SiteClass(FixedSite& site, size_t size_class) {
   // acquire: as above.
   const uint32_t have = site.run_offset.load(std::memory_order_acquire);
   if (have != 0) return have / sizeof(Run);
   rt::RuntimeScope scope;
   const uint32_t c = Instance::Get().SpanClassFor(size_class, site.layout());
-  // release: as above.
+  // release: as above; 0 says that it is still to be registered.
   site.run_offset.store(c * uint32_t{sizeof(Run)}, std::memory_order_release);
   return c;
 }
@@ -120,6 +127,7 @@ void* AllocateFixedSlow(FixedSite& site) {
   rt::EnsureAttached();  // before any lock of the runtime is taken
   const size_t size_class = SizeToAlignedClass(site.bytes, site.align);
   const uint32_t c = SiteClass(site, size_class);
+  if (c == 0) return nullptr;
   return InRuntime(site.bytes, [&](ThreadCache& cache) {
     return size_class != 0 ? TakeSmall(cache, c) : TakeLarge(cache, c, site.bytes);
   });
@@ -129,6 +137,7 @@ void* AllocateSizedSlow(SizedSite& site, size_t bytes, size_t size_class) {
   Instance::Get();
   rt::EnsureAttached();  // as above
   const uint32_t c = SiteClass(site, size_class);
+  if (c == 0) return nullptr;
   return InRuntime(bytes, [&](ThreadCache& cache) {
     return size_class != 0 ? TakeSmall(cache, c) : TakeLarge(cache, c, bytes);
   });

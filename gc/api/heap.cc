@@ -49,14 +49,13 @@ rt::ThreadCache::Unused UnusedInRuns() {
     const rt::ThreadCache::Unused u = m.cache->UnusedInRuns();
     total.bytes += u.bytes;
     total.slots += u.slots;
+    for (size_t c = 0; c < internal::kNumSizeClasses; ++c) total.by_class[c] += u.by_class[c];
   });
   return total;
 }
 
-void CountBySize(rt::Heap& heap, MemStats& s) {
+void CountBySize(rt::Heap& heap, const rt::ThreadCache::Unused& unused, MemStats& s) {
   rt::Cage& cage = heap.cage();
-  for (size_t c = 0; c < internal::kNumSizeClasses; ++c)
-    s.by_size[c].size = internal::kClassBytes[c];
   for (size_t page = 0; page < cage.committed_pages();) {
     if (!cage.Entry(page).in_use()) {
       ++page;
@@ -66,12 +65,18 @@ void CountBySize(rt::Heap& heap, MemStats& s) {
     s.by_size[heap.classes().Info(span->span_class).size_class].objects += span->alloc_count;
     page += span->npages;
   }
+  for (size_t c = 0; c < internal::kNumSizeClasses; ++c) {
+    MemStats::BySize& by = s.by_size[c];
+    by.size = internal::kClassBytes[c];
+    by.objects -= unused.by_class[c];
+    by.frees = HeapStats::Get(heap.stats().freed_by_class[c]);
+    by.mallocs = by.objects + by.frees;
+  }
 }
 
-void FillFromLedger(Instance& instance, MemStats& s) {
+void FillFromLedger(Instance& instance, const rt::ThreadCache::Unused& unused, MemStats& s) {
   rt::Heap& heap = instance.heap();
   const HeapStats& st = heap.stats();
-  const rt::ThreadCache::Unused unused = UnusedInRuns();
   s.total_alloc = HeapStats::Get(st.allocated_bytes) - unused.bytes;
   s.heap_alloc = s.alloc = s.total_alloc - HeapStats::Get(st.freed_bytes);
   const uint64_t tiny = HeapStats::Get(st.tiny_allocs);
@@ -137,8 +142,9 @@ MemStats ReadMemStats() {
   MemStats s;
   FillFromTotals(instance, s);
   HeapAtRest rest(instance.collector());
-  FillFromLedger(instance, s);
-  CountBySize(instance.heap(), s);
+  const rt::ThreadCache::Unused unused = UnusedInRuns();
+  FillFromLedger(instance, unused, s);
+  CountBySize(instance.heap(), unused, s);
   return s;
 }
 

@@ -106,13 +106,15 @@ void AtforkChild() {
 
 uint16_t Instance::SpanClassFor(size_t size_class, uint16_t layout) {
   const bool noscan = layouts_.Get(layout).kind == internal::LayoutKind::kNoScan;
-  const uint16_t c = heap_.classes().Intern(
+  const uint16_t c = heap_.InternClass(
       size_class, layout, noscan,
       [](SpanClassInfo& info, void* self) {
         static_cast<Instance*>(self)->layouts_.FillMarkWords(info);
       },
       this);
-  if (c == 0) Fatal("more than 16383 combinations of size and layout are in use");
+  if (c == 0 && heap_.classes().IsFull()) {
+    Fatal("more than 16383 combinations of size and layout are in use");
+  }
   return c;
 }
 
@@ -146,6 +148,7 @@ absl::Status Instance::SetUp(OsMemory& os) {
   }
   if (settings_.clobber_free) heap_.hooks().object_freed = &Clobber;
   tiny_class_ = SpanClassFor(internal::SizeToClass(internal::kTinyBytes), LayoutTable::kNoScanId);
+  if (tiny_class_ == 0) return absl::ResourceExhaustedError("tarn: no memory for the first type");
   CollectorOptions options;
   options.procs = settings_.procs != 0 ? settings_.procs : UsableCpus();
   options.gc_percent = settings_.gc_percent;

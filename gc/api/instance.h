@@ -41,7 +41,7 @@ class Instance {
 
   // The noscan class of 16-byte slots, for tiny blocks.
   uint16_t tiny_class() const { return tiny_class_; }
-  // The span class of (size class, layout).
+  // The span class of (size class, layout); 0 if the system refuses memory for a new one.
   uint16_t SpanClassFor(size_t size_class, uint16_t layout);
 
  private:

@@ -17,6 +17,12 @@ int64_t SetMemoryLimit(int64_t bytes) {
   return static_cast<int64_t>(collector.SetMemoryLimit(bytes));
 }
 
+int SetGcCpuLimit(int percent) {
+  rt::Collector& collector = Instance::Get().collector();
+  rt::EnsureAttached();
+  return collector.SetCpuLimit(percent);
+}
+
 int64_t SetHardLimit(int64_t bytes) {
   rt::Collector& collector = Instance::Get().collector();
   rt::EnsureAttached();

@@ -48,13 +48,19 @@ int64_t Assists::Steal(const AssistDemand& demand, const AssistRatio& ratio, int
   return got.work;
 }
 
-bool Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
+void Assists::Owe(MutatorGc& gc, uint64_t bytes) {
   const uint32_t cycle = cycle_.load(std::memory_order_relaxed);
   if (gc.assist_cycle != cycle) {
     gc.assist_cycle = cycle;
     gc.assist_balance = 0;
   }
-  gc.assist_balance -= static_cast<int64_t>(bytes);
+  constexpr int64_t kMaxDebt = int64_t{1} << 60;  // two of them fit
+  gc.assist_balance -= std::min(ToSigned(bytes), kMaxDebt);
+  gc.assist_balance = std::max(gc.assist_balance, -kMaxDebt);
+}
+
+bool Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
+  Owe(gc, bytes);
   if (gc.assist_balance >= 0 || limited_.load(std::memory_order_relaxed) != 0) return true;
   const AssistRatio r = ratio();
   const AssistDemand demand = DemandFor(gc.assist_balance, static_cast<int64_t>(bytes), r);

@@ -32,6 +32,8 @@ class Assists {
   void SetRatio(const AssistRatio& ratio);
   void End();
   void SetLimited(bool limited) { limited_.store(limited, std::memory_order_relaxed); }
+  // relaxed: a thread that is late waits a little, or not.
+  bool begun() const { return cycle_.load(std::memory_order_relaxed) != 0; }
   bool limited() const { return limited_.load(std::memory_order_relaxed) != 0; }
 
   // The thread of `gc` is about to take `bytes`. False if it stays in debt. Inside the runtime.
@@ -39,6 +41,8 @@ class Assists {
     // relaxed: a thread that sees the start or end late assists a little less or more.
     return cycle_.load(std::memory_order_relaxed) == 0 || ChargeSlow(gc, bytes);
   }
+  // Charges without assisting: the next Charge pays for it too.
+  void Owe(MutatorGc& gc, uint64_t bytes);
   // CPU nanoseconds in assists since the last call.
   int64_t TakeTime() { return time_.exchange(0, std::memory_order_relaxed); }
   int64_t cycle_time() const { return cycle_time_.load(std::memory_order_relaxed); }

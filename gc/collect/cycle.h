@@ -106,6 +106,7 @@ class Collector {
   // the control group no longer does.
   uint64_t SetMemoryLimit(int64_t bytes);
   uint64_t SetHardLimit(int64_t bytes);
+  int SetCpuLimit(int percent);
   // See WaitForRoom in cycle_limits.cc. `waits` is 0 at the first refusal.
   bool WaitForRoom(int& waits);
   // `bytes` more, or less, of memory outside the heap belong to objects. Never waits.
@@ -143,8 +144,9 @@ class Collector {
   bool RequestIfDue(uint64_t bytes, uint32_t& cycle);
   void Request(uint32_t cycle) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   bool WaitFor(uint32_t cycle);
-  int64_t NapNanos(uint64_t bytes) const;
+  int64_t NapNanosFor(uint64_t bytes) const;
   bool IsPastGoal(uint64_t bytes) const;
+  bool IsFarPastGoal(uint64_t bytes) const;
   bool IsCycleWanted() const;
   template <class F>
   void Hold(F&& wait);

@@ -25,6 +25,9 @@ constexpr uint64_t kMinRederiveBytes = uint64_t{64} << 10;
 constexpr uint64_t kMaxRederiveBytes = uint64_t{1} << 20;
 // A collection that leaves less than this share of the goal to allocate is not worth waiting for.
 constexpr uint64_t kWorthwhileShare = 16;
+// Released at a time where much is to be: a thread answers no handshake meanwhile, and who waits for the
+// driver waits for one piece.
+constexpr uint64_t kPieceBytes = uint64_t{4} << 20;
 
 }  // namespace
 
@@ -107,15 +110,23 @@ uint64_t Collector::SetHardLimit(int64_t bytes) {
   return old;
 }
 
+int Collector::SetCpuLimit(int percent) {
+  RuntimeScope scope;
+  LockHolder hold(lock_);
+  const int old = limiter_.percent();
+  if (percent < 1 || percent > 100) return old;
+  UpdateLimiterLocked(MonotonicNanos());  // what came before counts by the old share
+  limiter_.SetPercent(percent);
+  return old;
+}
+
 // The driver collects and then releases what is above the limit.
 void Collector::StartIfOverLimit() {
   const uint64_t limit = heap_.pages().limits().soft.load(std::memory_order_relaxed);
   if (heap_.pages().MemoryBytes() <= limit) return;
   uint32_t cycle;
   const bool is_due = RequestIfDue(0, cycle);
-  // Inside the runtime, for the heap lock must not be held where the thread can be stopped; and piece by
-  // piece, for nobody can stop it there.
-  constexpr uint64_t kPieceBytes = 4 << 20;
+  // Inside the runtime, for the heap lock must not be held where the thread can be stopped.
   for (bool is_done = is_due; !is_done;) {
     RuntimeScope scope;
     const uint64_t excess = SaturatingSub(heap_.pages().MemoryBytes(), limit);
@@ -145,11 +156,13 @@ void Collector::FollowGroupLimit(int64_t now) {
 // The driver, when everything is swept: nobody may be allocating any more.
 void Collector::ReleaseAboveLimit() {
   const uint64_t limit = heap_.pages().limits().soft.load(std::memory_order_relaxed);
-  const uint64_t memory = heap_.pages().MemoryBytes();
-  if (memory <= limit) return;
-  BeginDriverWork();
-  heap_.pages().Scavenge(memory - limit, ScavengeMode::kForced);
-  EndDriverWork();
+  for (bool is_done = false; !is_done;) {
+    const uint64_t excess = SaturatingSub(heap_.pages().MemoryBytes(), limit);
+    if (excess == 0) return;
+    BeginDriverWork();
+    is_done = heap_.pages().Scavenge(std::min(excess, kPieceBytes), ScavengeMode::kForced) == 0;
+    EndDriverWork();
+  }
 }
 
 // The next time to look at the ledger, in bytes allocated. Then published goals are at most one step
@@ -270,19 +283,27 @@ void Collector::AdjustExternal(int64_t bytes) {
     if (taken > have) ReportUnderflow(have, taken);
     return;
   }
-  HeapStats::Add(external, static_cast<uint64_t>(bytes));
+  uint64_t have = external.load(std::memory_order_relaxed);
+  // relaxed: a number; keeps L4. What no machine has stays one number and does not wrap around.
+  while (!external.compare_exchange_weak(
+      have, std::min(have + static_cast<uint64_t>(bytes), kMaxBytes), std::memory_order_relaxed)) {
+  }
   Mutator* m = Mutator::Current();
   // What it owes it pays at its next slow path.
   if (m != nullptr && m->gc != nullptr && phase_.Get() == Phase::kMark) {
-    m->gc->assist_balance -= bytes;
+    assists_.Owe(*m->gc, static_cast<uint64_t>(bytes));
   }
   const HeapStats& stats = heap_.stats();
   // relaxed: a stale trigger is seen at the next call or slow path.
   if (phase_.Get() != Phase::kOff || stats.LiveBytes() < HeapStats::Get(stats.trigger)) return;
-  BarrierScope scope;  // no safepoint: the caller may be constructing an object
-  if (!lock_.TryAcquire()) return;
-  Request(completed_.load(std::memory_order_relaxed) + 1);
-  lock_.Release();
+  {
+    BarrierScope scope;  // no safepoint: the caller may be constructing an object
+    if (!lock_.TryAcquire()) return;
+    Request(completed_.load(std::memory_order_relaxed) + 1);
+    lock_.Release();
+  }
+  // Nor here; such a thread starts the driver at its next slow path.
+  if (m == nullptr || !m->options().precise_roots) EnsureDriver();
 }
 
 }  // namespace tarn::rt

@@ -7,6 +7,7 @@
 #include "gc/collect/cycle.h"
 #include "gc/collect/mutator_gc.h"
 #include "gc/collect/sweeper.h"
+#include "gc/control/allocation_nap.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/futex.h"
 #include "runtime/base/raw_log.h"
@@ -60,24 +61,26 @@ void Collector::Hold(F&& wait) {
   held_nanos_.fetch_add(MonotonicNanos() - start, std::memory_order_relaxed);
 }
 
-// The program is at its goal before marking is over: lets the collector catch up. The time follows
-// from the bytes, about 200 MB a second, within bounds that keep the wait for small objects short
-// (the system adds its timer slack, 50 us) and that for large ones near what zeroing them costs. Where
-// threads share CPUs it is longer by as much: they wait for one another anyway, and together they
-// would run away from a collector that gets no more CPU than each of them.
-int64_t Collector::NapNanos(uint64_t bytes) const {
-  constexpr uint64_t kNanosPerByte = 5, kMinNanos = 20'000, kMaxNanos = 1'000'000;
-  const uint64_t alone =
-      std::clamp(std::min(bytes, kMaxNanos) * kNanosPerByte, kMinNanos, kMaxNanos);
-  constexpr uint64_t kMostCrowd = 64;
-  const uint64_t crowd = ThreadRegistry::Get().count() / static_cast<uint64_t>(options_.procs);
-  return static_cast<int64_t>(alone * std::clamp<uint64_t>(crowd, 1, kMostCrowd));
+// The program is at its goal before marking is over: lets the collector catch up.
+int64_t Collector::NapNanosFor(uint64_t bytes) const {
+  AllocationNap in;
+  in.bytes = bytes;
+  in.live = heap_.stats().LiveBytes();
+  in.goal = goal_.load(std::memory_order_relaxed);  // relaxed: as IsPastGoal
+  in.threads = ThreadRegistry::Get().count();
+  in.procs = static_cast<uint64_t>(options_.procs);
+  return NapNanos(in);
 }
 
 // relaxed (all): a thread that sees a stale number naps once more or less.
 bool Collector::IsPastGoal(uint64_t bytes) const {
   const uint64_t goal = goal_.load(std::memory_order_relaxed);
   return goal != kNoGoal && heap_.stats().LiveBytes() + bytes > goal;
+}
+
+bool Collector::IsFarPastGoal(uint64_t bytes) const {
+  const uint64_t goal = goal_.load(std::memory_order_relaxed);
+  return goal != kNoGoal && heap_.stats().LiveBytes() + bytes > SaturatingAdd(goal, goal / 2);
 }
 
 bool Collector::IsCycleWanted() const {
@@ -134,7 +137,7 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
   if (options_.stop_the_world == 0 && !assists_.limited() && IsPastGoal(bytes) && IsCycleWanted()) {
     m.cache->FlushLive();
     const uint32_t done = completed_.load(std::memory_order_relaxed);  // relaxed: the wait compares
-    Hold([&] { FutexWait(completed_, done, NapNanos(bytes)); });
+    Hold([&] { FutexWait(completed_, done, NapNanosFor(bytes)); });
   }
 }
 
@@ -150,8 +153,12 @@ void Collector::Assist(Mutator& m, uint64_t bytes) {
   // longer at once.
   constexpr uint32_t kDebtRunBytes = 1 << 10;
   m.cache->SetMaxRunBytes(is_paid ? ThreadCache::kMaxRunBytes : kDebtRunBytes);
-  if (!is_paid && IsPastGoal(bytes) && phase_.Get() == Phase::kMark) {
-    Hold([&] { queue_.WaitForPublished(published, NapNanos(bytes)); });
+  // Before the first handshakes of marking are over nobody can pay. They are short, unless the driver
+  // does not get a CPU: then the heap would grow as fast as memory can be written.
+  const bool waits = assists_.begun() ? !is_paid && IsPastGoal(bytes)
+                                      : !assists_.limited() && IsFarPastGoal(bytes);
+  if (waits && phase_.Get() == Phase::kMark) {
+    Hold([&] { queue_.WaitForPublished(published, NapNanosFor(bytes)); });
   }
 }
 
@@ -187,8 +194,13 @@ void Collector::CollectNow() {
     RawLine().Str("tarn: cannot start the collector's thread; no collection").WriteTo();
     return;
   } while (!WaitFor(target));
+  // Piece by piece, for the thread answers no handshake meanwhile.
+  constexpr size_t kPieceSpans = 64;
+  for (bool is_done = false; !is_done;) {
+    RuntimeScope scope;
+    is_done = SweepAll(heap_, kPieceSpans) < kPieceSpans;
+  }
   RuntimeScope scope;
-  SweepAll(heap_);
   // The driver may be at the last span. seq_cst: pairs with BeginDriverWork.
   while (driver_sweeping_.load(std::memory_order_seq_cst) != 0) sched_yield();
   Handshake(

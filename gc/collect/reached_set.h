@@ -21,14 +21,8 @@ class ReachedSet {
         bits_bytes_(RoundUp(cage.committed() / kGrain / 8, os.PhysicalPageBytes())),
         stack_bytes_(
             RoundUp(cage.committed() / kGrain * sizeof(uintptr_t), os.PhysicalPageBytes())) {
-    const size_t bytes = bits_bytes_ + stack_bytes_;
-    if (bytes == 0) return;  // the heap is empty yet
-    memory_ = os.Reserve(bytes, os.PhysicalPageBytes());
-    if (memory_ == nullptr) return;
-    if (!os.Map(memory_, bytes) || !os.Used(memory_, bytes, bytes)) {
-      os.Free(memory_, bytes, 0, 0);
-      memory_ = nullptr;
-    }
+    if (bits_bytes_ == 0) return;  // the heap is empty yet
+    memory_ = AllocateReady(os, bits_bytes_ + stack_bytes_);
   }
   ~ReachedSet() {
     const size_t bytes = bits_bytes_ + stack_bytes_;

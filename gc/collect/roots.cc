@@ -9,6 +9,7 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/check.h"
 #include "runtime/thread/sanitizer.h"
+#include "runtime/thread/thread_registry.h"
 #include "tarn/describe.h"
 
 namespace tarn::rt {
@@ -72,6 +73,17 @@ TARN_NO_SANITIZE_STACK void ScanWordsConservatively(const Heap& heap, const uint
       if (const uintptr_t d = ValueCodecs::Get(i).Decode(w)) TakeWord(heap, d, sink);
     }
   }
+}
+
+bool IsUnderConstruction(uintptr_t object) {
+  bool found = false;
+  ThreadRegistry::Get().ForEach([&](Mutator& m) {
+    if (m.gc == nullptr) return;
+    for (const auto* c = m.gc->constructing; c != nullptr; c = c->next) {
+      found |= object == kAnyObject || reinterpret_cast<uintptr_t>(c->object) == object;
+    }
+  });
+  return found;
 }
 
 namespace {
@@ -180,6 +192,7 @@ void Roots::ScanUnbarrieredObject(uintptr_t base, size_t bytes, const SpanClassI
 }
 
 void Roots::ScanUnbarrieredObjects(MarkSink& sink) const {
+  const bool any_under_construction = IsUnderConstruction(kAnyObject);
   const Cage& cage = heap_->cage();
   const unsigned table = Heap::MarkTable(heap_->sweepgen());
   for (size_t page = 0; page < cage.committed_pages();) {
@@ -190,13 +203,19 @@ void Roots::ScanUnbarrieredObjects(MarkSink& sink) const {
     }
     const Span* s = cage.SpanAt(page);
     if (IsUnbarriered(e.span_class())) {
+      const bool may_be_half_made =
+          any_under_construction &&
+          static_cast<MarkKind>(heap_->classes().Info(e.span_class()).mark_kind) ==
+              MarkKind::kCustom;
       const size_t elem = s->elem_bytes32 != 0 ? s->elem_bytes32 : s->npages * internal::kPageBytes;
       for (size_t i = 0; i < s->nelems; ++i) {
         // relaxed: the world is stopped.
         const uint64_t marks = cage.Bits(table, page)[i / 64].load(std::memory_order_relaxed);
         if (!((marks >> (i % 64)) & 1)) continue;
-        ScanUnbarrieredObject(cage.AddressOf(page) + i * elem, elem,
-                              heap_->classes().Info(e.span_class()), sink);
+        const uintptr_t base = cage.AddressOf(page) + i * elem;
+        // Its thread's scan has taken its words; a Trace method would see members half made.
+        if (may_be_half_made && IsUnderConstruction(base)) continue;
+        ScanUnbarrieredObject(base, elem, heap_->classes().Info(e.span_class()), sink);
       }
     }
     page += s->npages;

@@ -90,6 +90,11 @@ class Roots {
   Pool<CallbackNode> callback_pool_;
 };
 
+// Whether a thread is inside the constructor of `object`, or, for kAnyObject, of any: its Trace method
+// must not be called. While the world is stopped.
+inline constexpr uintptr_t kAnyObject = 0;
+bool IsUnderConstruction(uintptr_t object);
+
 // Grey items for every word of [begin, end) that lies in an allocated slot, directly or decoded by
 // one of the program's value encodings.
 void ScanWordsConservatively(const Heap& heap, const uintptr_t* begin, const uintptr_t* end,

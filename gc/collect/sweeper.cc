@@ -4,11 +4,11 @@
 
 namespace tarn::rt {
 
-size_t SweepAll(Heap& heap) {
+size_t SweepAll(Heap& heap, size_t max_spans) {
   size_t swept = 0;
   const size_t end = heap.classes().End();
-  for (size_t c = 1; c < end; ++c) {
-    while (SweepOne(heap, static_cast<uint16_t>(c))) ++swept;
+  for (size_t c = 1; c < end && swept < max_spans; ++c) {
+    while (swept < max_spans && SweepOne(heap, static_cast<uint16_t>(c))) ++swept;
   }
   return swept;
 }

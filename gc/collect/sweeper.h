@@ -17,8 +17,9 @@
 
 namespace tarn::rt {
 
-// Sweeps every span that no thread owns. Returns the number of spans swept here.
-size_t SweepAll(Heap& heap);
+// Sweeps the spans that no thread owns, at most `max_spans`. Returns the number of spans swept here: less
+// than that if nothing is left.
+size_t SweepAll(Heap& heap, size_t max_spans = SIZE_MAX);
 
 // What threads owe before they may allocate.
 class SweepDebt {

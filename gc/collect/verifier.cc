@@ -5,6 +5,7 @@
 #include "gc/collect/mutator_gc.h"
 #include "gc/collect/object_ref.h"
 #include "gc/collect/reached_set.h"
+#include "gc/collect/roots.h"
 #include "gc/types/value_codecs.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/check.h"
@@ -113,17 +114,6 @@ class MarkCheck final : public Tracer {
     check->CheckWords(static_cast<const uintptr_t*>(begin), static_cast<const uintptr_t*>(end));
   }
 
-  static bool IsUnderConstruction(uintptr_t object) {
-    bool found = false;
-    ThreadRegistry::Get().ForEach([&](Mutator& m) {
-      if (m.gc == nullptr) return;
-      for (const auto* c = m.gc->constructing; c != nullptr; c = c->next) {
-        found |= reinterpret_cast<uintptr_t>(c->object) == object;
-      }
-    });
-    return found;
-  }
-
   void CheckWords(const uintptr_t* begin, const uintptr_t* end) {
     for (const uintptr_t* p = begin; p < end; ++p) {
       const size_t word = (reinterpret_cast<uintptr_t>(p) - parent_) / internal::kWordBytes;
@@ -178,6 +168,9 @@ void VerifyHeap(Heap& heap) {
   const HeapStats& st = heap.stats();
   TARN_CHECK(HeapStats::Get(st.allocated_bytes) - HeapStats::Get(st.freed_bytes) == bytes);  // L3
   TARN_CHECK(HeapStats::Get(st.allocated_objects) - HeapStats::Get(st.freed_objects) == objects);
+  uint64_t freed = 0;
+  for (const std::atomic<uint64_t>& of_class : st.freed_by_class) freed += HeapStats::Get(of_class);
+  TARN_CHECK(freed == HeapStats::Get(st.freed_objects));
 }
 
 void VerifyReachable(Heap& heap, const LayoutTable& layouts, const RootCells& cells) {

@@ -51,6 +51,7 @@ class CpuLimiter {
   // Number of the cycle to record when limiting begins: that of the last completed one plus 1.
   void SetCycle(uint64_t cycle) { cycle_ = cycle; }
 
+  int percent() const { return percent_; }
   bool limiting() const { return limiting_; }
   int64_t fill() const { return fill_; }
   int64_t capacity() const { return capacity_; }

@@ -78,9 +78,11 @@ bool Cage::ReserveTables(size_t bytes) {
     return false;
   }
   // A core file holds objects, not tables about them. Whole reservations: no mapping is split.
-  os_->DontDump(entries_, shape.entry_bytes);
-  os_->DontDump(spans_, shape.span_bytes);
-  for (auto& b : bits_) os_->DontDump(b, shape.bit_bytes);
+  os_->Dump(entries_, shape.entry_bytes, false);
+  os_->Dump(spans_, shape.span_bytes, false);
+  for (auto& b : bits_) os_->Dump(b, shape.bit_bytes, false);
+  // Nor address space: there are programs that write what is reserved as zeros (gcore).
+  os_->Dump(reinterpret_cast<void*>(base_), bytes, false);
   return true;
 }
 
@@ -135,6 +137,7 @@ bool Cage::Grow(size_t arenas) {
     }
     return false;
   }
+  os_->Dump(reinterpret_cast<void*>(base_ + from), grow, true);
   for (const Part& p : parts) table_bytes_ += p.bytes;
   // release: pairs with nothing stronger than address dependency; pointers into the new arenas are
   // published later by their allocators.

@@ -30,9 +30,11 @@ struct FreeCaches {
 class Heap {
  public:
   Heap() = default;
+  ~Heap() { lists_.Destroy(); }
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
 
+  // False when the system refuses; nothing else may be called then.
   [[nodiscard]] bool Init(OsMemory& os, size_t cage_bytes);
 
   PageHeap& pages() { return pages_; }
@@ -40,7 +42,9 @@ class Heap {
   const Cage& cage() const { return pages_.cage(); }
   HeapStats& stats() { return pages_.stats(); }
   const HeapStats& stats() const { return pages_.stats(); }
-  SpanClassTable& classes() { return classes_; }
+  // SpanClassTable::Intern, with a central list for the class.
+  uint16_t InternClass(size_t size_class, uint16_t layout, bool noscan,
+                       void (*fill)(SpanClassInfo& info, void* arg), void* arg);
   const SpanClassTable& classes() const { return classes_; }
   CentralList& central(uint16_t span_class) { return central_[span_class]; }
   HeapHooks& hooks() { return hooks_; }
@@ -73,7 +77,9 @@ class Heap {
   FreeCaches free_caches_;
   std::atomic<uint32_t> sweepgen_{2};
   SpanClassTable classes_;
-  CentralList central_[internal::kMaxSpanClasses];
+  Lock class_lock_;  // outside the lock of classes_
+  MetaRegion lists_ ABSL_GUARDED_BY(class_lock_);
+  CentralList* central_ = nullptr;  // kMaxSpanClasses, ready up to classes_.End()
 };
 
 }  // namespace tarn::rt

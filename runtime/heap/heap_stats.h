@@ -5,6 +5,7 @@
 //      lazily_free, which the system takes when it wants memory.
 //   L2 live == marked by the last cycle + growth of allocated_bytes since (all threads flushed)
 //   L3 allocated_bytes - freed_bytes == bytes of all allocation bits that are set
+//      freed_by_class adds up to freed_objects
 //   L4 external_bytes == the sum of all calls of AdjustExternalMemory, never below zero
 // All counters are relaxed atomics: each is exact on its own; readers that need a consistent set
 // stop the world first (ReadMemStats).
@@ -14,6 +15,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+
+#include "tarn/internal/size_class.h"
 
 namespace tarn::rt {
 
@@ -33,6 +36,7 @@ struct HeapStats {
   std::atomic<uint64_t> allocated_objects{0};
   std::atomic<uint64_t> freed_bytes{0};
   std::atomic<uint64_t> freed_objects{0};
+  std::atomic<uint64_t> freed_by_class[internal::kNumSizeClasses] = {};  // the same by size class
   std::atomic<uint64_t> tiny_allocs{0};
   std::atomic<uint64_t> swept_pages{0};
   std::atomic<uint64_t> large_objects{0};    // cumulative

@@ -37,7 +37,7 @@ bool PageAlloc::Init(OsMemory& os, size_t max_chunks) {
   TARN_CHECK(0 < max_chunks && max_chunks <= kMaxChunks && max_chunks_ == 0);
   const Plan plan = MakePlan(max_chunks);
   if (!meta_.Init(os, plan.bytes)) return false;
-  os.DontDump(meta_.base(), RoundUp(plan.bytes, MetaRegion::kGranuleBytes));
+  os.Dump(meta_.base(), RoundUp(plan.bytes, MetaRegion::kGranuleBytes), false);
   if (!meta_.EnsureReady(plan.level_offset[0], plan.level_entries[0] * sizeof(PageSummary)) ||
       !meta_.EnsureReady(plan.groups_offset, plan.groups_bytes)) {
     meta_.Destroy();
@@ -154,7 +154,26 @@ size_t PageAlloc::TakePages(size_t page, size_t npages) {
   return scavenged;
 }
 
-void PageAlloc::Free(size_t page, size_t npages, bool scavenged) {
+void PageAlloc::Free(size_t page, size_t npages) {
+  FreeEach(page, npages,
+           [this](size_t chunk, size_t from, size_t n) { index_.Free(chunk, from + n - 1, n); });
+}
+
+void PageAlloc::FreeReleased(size_t page, size_t npages, std::optional<Release> how) {
+  FreeEach(page, npages, [this, how](size_t chunk, size_t from, size_t n) {
+    PageBits& bits = chunks_[chunk];
+    bits.scavenged.SetRange(from, n);
+    if (how == Release::kLazily) bits.lazy.SetRange(from, n);
+    if (how == Release::kNow) bits.lazy.ClearRange(from, n);
+    lazily_free_pages_ += bits.lazy.CountRange(from, n);
+    index_.FreeScavenged(chunk, n);
+  });
+  scavenged_free_pages_ += npages;
+}
+
+// `note` is told of each chunk's part.
+template <class F>
+void PageAlloc::FreeEach(size_t page, size_t npages, F&& note) {
   TARN_CHECK(npages != 0);
   for (size_t at = page; at < page + npages;) {
     const size_t chunk = at / kChunkPages;
@@ -163,17 +182,10 @@ void PageAlloc::Free(size_t page, size_t npages, bool scavenged) {
     PageBits& bits = chunks_[chunk];
     TARN_CHECK(bits.used.CountRange(from, n) == n);
     bits.used.ClearRange(from, n);
-    if (scavenged) {
-      bits.scavenged.SetRange(from, n);
-      bits.lazy.ClearRange(from, n);
-      index_.FreeScavenged(chunk, n);
-    } else {
-      index_.Free(chunk, from + n - 1, n);
-    }
+    note(chunk, from, n);
     at += n;
   }
   free_pages_ += npages;
-  if (scavenged) scavenged_free_pages_ += npages;
   LowerSearch(page);
   UpdateSummaries(page, npages, PageSummary::Free(kChunkPages));
 }

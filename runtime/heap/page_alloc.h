@@ -24,6 +24,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "absl/functional/function_ref.h"
 #include "runtime/heap/chunk_ranges.h"
@@ -72,8 +73,11 @@ class PageAlloc {
 
   // The lowest run of `npages` free pages.
   Result Alloc(size_t npages);
-  // Frees pages in use, of one or several allocations. `scavenged`: the system already holds them.
-  void Free(size_t page, size_t npages, bool scavenged = false);
+  // Frees pages in use, of one or several allocations.
+  void Free(size_t page, size_t npages);
+  // The same for pages that the system holds: all given back in the way `how`, or, without it, as they
+  // were when they were allocated.
+  void FreeReleased(size_t page, size_t npages, std::optional<Release> how);
 
   // Takes all free pages of the 64-page block that holds the lowest free page. Empty if none is
   // free.
@@ -160,6 +164,8 @@ class PageAlloc {
   size_t HoldPages(size_t chunk, PageBits::Range range);
   void PutBackHeld(size_t chunk, PageBits::Range range, PageBits::Range released, Release how);
   PageCache TakeBlock(size_t page);
+  template <class F>
+  void FreeEach(size_t page, size_t npages, F&& note);
   void UpdateSummaries(size_t page, size_t npages, PageSummary middle);
 
   size_t VerifyChunk(size_t chunk) const;

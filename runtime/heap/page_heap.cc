@@ -34,7 +34,7 @@ bool PageHeap::GrowLocked(size_t npages) {
   const size_t have_end = cage_.committed_pages();
   if (need_end > have_end) {
     const size_t arenas = DivideUp(need_end - have_end, kPagesPerArena);
-    if (!MayGrowTables(arenas) || !cage_.Grow(arenas)) return false;
+    if (GrowthExcess(npages) != 0 || !cage_.Grow(arenas)) return false;
   }
   if (!pages_.Grow(grown_pages_, want)) return false;
   grown_pages_ += want;
@@ -85,7 +85,12 @@ Span* PageHeap::AllocSpan(const SpanClassInfo& info, uint16_t span_class, size_t
   }
   PageAlloc::Result r = AllocPages(npages, cache);
   if (r.page == PageAlloc::kNone && MakeRoomForGrowth(npages)) r = AllocPages(npages, cache);
-  if (r.page == PageAlloc::kNone) return nullptr;
+  if (r.page == PageAlloc::kNone) {
+    if (GrowthExcess(npages) != 0) {
+      limits_.hard_refusals.fetch_add(1, std::memory_order_relaxed);  // relaxed: a number
+    }
+    return nullptr;
+  }
   if (!BackPages(r, npages, at_soft)) {
     GiveUpPages(r, npages);
     return nullptr;
@@ -104,21 +109,6 @@ Span* PageHeap::AllocSpan(const SpanClassInfo& info, uint16_t span_class, size_t
   s->owned.store(0, std::memory_order_relaxed);            // relaxed: not visible yet
   s->sweepgen.store(sweepgen, std::memory_order_relaxed);  // relaxed: published by SetEntries
   return s;
-}
-
-// Which of the pages were scavenged is no longer known, so all of them are made so: a page that
-// counts as backed and is not would be handed out without Used. (Where OS pages are larger than heap
-// pages a mixed run need not be whole OS pages; LinuxMemory::Used never refuses.)
-void PageHeap::GiveUpPages(PageAlloc::Result r, size_t npages) {
-  const size_t ready = npages - r.scavenged;
-  if (ready != 0) {
-    void* p = reinterpret_cast<void*>(cage_.AddressOf(r.page));
-    os_->Unused(p, npages * kPageBytes, ready * kPageBytes);
-    HeapStats::Add(stats_.released_pages, ready);
-  }
-  LockHolder hold(lock_);
-  pages_.Free(r.page, npages, /*scavenged=*/true);
-  PublishLazilyFreeLocked();
 }
 
 void PageHeap::Publish(Span* span, bool noscan) {

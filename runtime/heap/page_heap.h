@@ -85,13 +85,14 @@ class PageHeap {
   bool GrowLocked(size_t npages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   // Pages that the system refused to back go back to the page allocator.
   void GiveUpPages(PageAlloc::Result r, size_t npages);
+  void GiveUpPartOfOsPages(PageAlloc::Result r, size_t npages);
   void ClearBits(Span* span);
   Release ReleasePages(PageAlloc::PageRange pages, PageAlloc::PageRange idle);
   void PublishLazilyFreeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   bool BackPages(const PageAlloc::Result& r, size_t npages, SoftLimit at_soft);
   bool MakeRoomBelowSoft(uint64_t more, SoftLimit at_soft);
   bool UseBelowHard(void* p, size_t bytes, uint64_t more) ABSL_LOCKS_EXCLUDED(hard_lock_);
-  bool MayGrowTables(size_t arenas) const;
+  uint64_t GrowthExcess(size_t npages) const;
   bool MakeRoomForGrowth(size_t npages);
 
   OsMemory* os_ = nullptr;

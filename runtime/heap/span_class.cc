@@ -2,6 +2,21 @@
 
 namespace tarn::rt {
 
+bool SpanClassTable::Init(OsMemory& os) {
+  constexpr size_t kHashBytes = kHashSlots * sizeof(uint16_t);
+  LockHolder hold(lock_);
+  if (!memory_.Init(os, kHashBytes + internal::kMaxSpanClasses * sizeof(SpanClassInfo)))
+    return false;
+  // Class 0 is looked at by nobody, but has an address.
+  if (!memory_.EnsureReady(0, kHashBytes + sizeof(SpanClassInfo))) {
+    memory_.Destroy();
+    return false;
+  }
+  hash_ = reinterpret_cast<uint16_t*>(memory_.base());
+  infos_ = reinterpret_cast<SpanClassInfo*>(memory_.base() + kHashBytes);
+  return true;
+}
+
 uint16_t SpanClassTable::Intern(size_t size_class, uint16_t layout, bool noscan,
                                 void (*fill)(SpanClassInfo& info, void* arg), void* arg) {
   LockHolder hold(lock_);
@@ -14,6 +29,8 @@ uint16_t SpanClassTable::Intern(size_t size_class, uint16_t layout, bool noscan,
   const size_t id = end_.load(std::memory_order_relaxed);
   if (id == internal::kMaxSpanClasses) return 0;
   SpanClassInfo& info = infos_[id];
+  const auto at = static_cast<size_t>(reinterpret_cast<char*>(&info) - memory_.base());
+  if (!memory_.EnsureReady(at, sizeof(info))) return 0;
   info.size_class = static_cast<uint8_t>(size_class);
   info.layout = layout;
   info.noscan = noscan;

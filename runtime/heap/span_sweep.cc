@@ -61,6 +61,8 @@ uint32_t SweepSpan(Heap& heap, Span* span) {
         span->elem_bytes32 != 0 ? span->elem_bytes32 : span->npages * internal::kPageBytes;
     span->needzero = 1;
     HeapStats::Add(heap.stats().freed_objects, freed);
+    const size_t size_class = heap.classes().Info(span->span_class).size_class;
+    HeapStats::Add(heap.stats().freed_by_class[size_class], freed);
     HeapStats::Add(heap.stats().freed_bytes, freed * elem);
   }
   HeapStats::Add(heap.stats().swept_pages, span->npages);

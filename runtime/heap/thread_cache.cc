@@ -330,8 +330,10 @@ ThreadCache::Unused ThreadCache::UnusedInRuns() const {
   for (size_t c = 1; c < end; ++c) {
     if (owned_[c] == nullptr) continue;
     const uint64_t bytes = runs_[c].limit - runs_[c].cursor.load(std::memory_order_relaxed);
+    const uint64_t slots = bytes / ElemBytes(*owned_[c]);
     u.bytes += bytes;
-    u.slots += bytes / ElemBytes(*owned_[c]);
+    u.slots += slots;
+    u.by_class[heap_->classes().Info(static_cast<uint16_t>(c)).size_class] += slots;
   }
   return u;
 }

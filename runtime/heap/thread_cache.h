@@ -65,6 +65,7 @@ class ThreadCache {
   // Bytes and slots in [cursor, limit) of all runs: handed to the thread, not yet to the program.
   struct Unused {
     uint64_t bytes = 0, slots = 0;
+    uint64_t by_class[internal::kNumSizeClasses] = {};  // slots by size class
   };
   Unused UnusedInRuns() const;
   void FlushPages() { heap_->pages().FlushCache(page_cache_); }

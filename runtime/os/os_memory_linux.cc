@@ -211,9 +211,9 @@ void LinuxMemory::Discard(void* p, size_t bytes) {
   Hint(p, bytes, MADV_DONTNEED);
 }
 
-void LinuxMemory::DontDump(void* p, size_t bytes) {
+void LinuxMemory::Dump(void* p, size_t bytes, bool wanted) {
   CheckRange(p, bytes);
-  Hint(p, bytes, MADV_DONTDUMP);
+  Hint(p, bytes, wanted ? MADV_DODUMP : MADV_DONTDUMP);
 }
 
 bool LinuxMemory::HugePageFaultsMayStall() {

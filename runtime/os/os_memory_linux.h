@@ -56,7 +56,7 @@ class LinuxMemory final : public OsMemory {
   void NoHugePage(void* p, size_t bytes) override;
   void CollapseHugePage(void* p, size_t bytes) override;
   void Discard(void* p, size_t bytes) override;
-  void DontDump(void* p, size_t bytes) override;
+  void Dump(void* p, size_t bytes, bool wanted) override;
   // Stays as chosen even after a fall back: some memory may have gone through MADV_FREE before it.
   bool ReleasedIsZero() const override { return !released_by_madv_free_; }
   // Relaxed: for messages, see OsMemory.

@@ -3,12 +3,13 @@
 //   limit_child set                     what SetMemoryLimit and SetHardLimit return
 //   limit_child hard THREADS BYTES      fills the heap to the hard limit three times and recovers
 //   limit_child external                external bytes start collections
+//   limit_child external_alone          the same without any allocation
 //   limit_child external_hard           external bytes and the hard limit
 //   limit_child underflow               gives back more external bytes than were charged
 //   limit_child too_much PERCENT SECS   keeps PERCENT of the soft limit alive and goes on allocating
 //   limit_child callback                the same, until the callback comes; then makes room
 //   limit_child lower                   lowers the limit under a heap that is larger
-//   limit_child grow MIB                allocates and touches so many MiB of garbage, keeping a tenth
+//   limit_child grow MIB                allocates and touches so many MiB, of which 10 stay alive
 #include <dirent.h>
 #include <fcntl.h>
 #include <time.h>
@@ -54,6 +55,10 @@ int Set() {
     std::printf("%d", (*set)(kNoLimit) == 100 * kMiB);
     std::printf("%d", (*set)(-1) == kNoLimit);
   }
+  std::printf("\n");
+  const int steps[][2] = {{0, 50}, {-1, 50},  {101, 50}, {20, 50},
+                          {0, 20}, {100, 20}, {1, 100},  {50, 1}};
+  for (const auto& [percent, before] : steps) std::printf("%d", SetGcCpuLimit(percent) == before);
   std::printf("\n");
   return 0;
 }
@@ -108,7 +113,12 @@ int Hard(int threads, size_t bytes) {
     std::vector<std::thread> all;
     for (int t = 0; t < threads; ++t) {
       all.emplace_back([&] {
-        const uint64_t n = bytes == 0 ? FillWithNodes() * sizeof(Node) : FillWithBytes(bytes);
+        uint64_t n = 0;
+        // Who comes late may find the others holding all there is: they will let go of it.
+        for (int tries = 0; n == 0 && tries < 1000; ++tries) {
+          if (tries != 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+          n = bytes == 0 ? FillWithNodes() * sizeof(Node) : FillWithBytes(bytes);
+        }
         if (n == 0) bad.fetch_add(1);
         filled.fetch_add(n);
       });
@@ -158,6 +168,15 @@ int External() {
     c.reset(kMiB);
   }
   return ReadMemStats().external == 0 ? 0 : 5;
+}
+
+// The first thing that the program does with the heap, and all of it.
+int ExternalAlone() {
+  for (int i = 0; i < 64; ++i) AdjustExternalMemory(kMiB);
+  const auto wait_until = Clock::now() + std::chrono::seconds(20);
+  while (ReadMemStats().num_gc == 0 && Clock::now() < wait_until) usleep(1000);
+  std::printf("started=%d\n", ReadMemStats().num_gc > 0);
+  return 0;
 }
 
 int ExternalHard() {
@@ -309,12 +328,12 @@ int Lower() {
 }
 
 int Grow(int64_t mib) {
-  std::vector<gc_root<char>> kept(static_cast<size_t>(std::max<int64_t>(1, mib / 640)));
+  std::vector<gc_root<char>> kept(160);  // 10 MiB
   for (int64_t i = 0; i < mib * 16; ++i) {
     constexpr size_t kBytes = 64 << 10;
     auto* p = static_cast<char*>(AllocateBytes(kBytes, Scan::kNone));
     std::memset(p, 1, kBytes);
-    if (i % 10 == 0) kept[static_cast<size_t>(i) % kept.size()] = p;
+    if (i % 10 == 0) kept[static_cast<size_t>(i / 10) % kept.size()] = p;
   }
   std::printf("survived %" PRIu64 " collections\n", ReadMemStats().num_gc);
   return 0;
@@ -332,6 +351,7 @@ int Run(int argc, char** argv) {
   if (is("external_hard", 0)) return ExternalHard();
   if (is("underflow", 0)) return Underflow();
   if (is("too_much", 2)) return TooMuch(std::strtoull(argv[2], nullptr, 0), std::atof(argv[3]));
+  if (is("external_alone", 0)) return ExternalAlone();
   if (is("callback", 0)) return Callback();
   if (is("lower", 0)) return Lower();
   if (is("grow", 1)) return Grow(std::atoll(argv[2]));

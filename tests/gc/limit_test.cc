@@ -60,7 +60,7 @@ TEST(LimitSettingsTest, BadValuesGetOneLineAndAreIgnored) {
 }
 
 TEST(LimitSettingsTest, SettersReturnThePreviousValue) {
-  EXPECT_EQ(Child({"set"}).out, "1111111111\n");
+  EXPECT_EQ(Child({"set"}).out, "1111111111\n11111111\n");
 }
 
 // --- The soft limit
@@ -157,6 +157,10 @@ TEST(HardLimitTest, ExternalBytesCount) {
 }
 
 // --- External bytes
+
+TEST(ExternalMemoryTest, GrowthAloneStartsTheFirstCollection) {
+  EXPECT_EQ(Child({"external_alone"}).out, "started=1\n");
+}
 
 TEST(ExternalMemoryTest, StartsCollectionsAndRaisesTheGoal) {
   const ProcessResult r = Child({"external"});

@@ -290,6 +290,37 @@ TEST(MakeGcTest, TraceIsNotCalledDuringConstructionAndChildrenLive) {
   EXPECT_EQ(0, HalfBuilt::traced_half_built.load());
 }
 
+// Once a Trace visits words without barriers, marked objects are traced again under a stop.
+struct VisitsWords {
+  uintptr_t word = 0;
+  void Trace(Tracer& t) const { t.VisitConservatively(&word, &word + 1); }
+};
+class SlowlyBuilt {
+ public:
+  SlowlyBuilt() {
+    is_half_built_ = true;
+    p_ = make_gc<Node>(7, nullptr);
+    Collect();
+    is_half_built_ = false;
+  }
+  void Trace(Tracer& t) const {
+    if (is_half_built_) ++traced_half_built;
+    t.Visit(p_);
+  }
+  int value() const { return p_->value; }
+  static inline std::atomic<int> traced_half_built{0};
+
+ private:
+  bool is_half_built_;
+  gc_ptr<Node> p_;
+};
+TEST(MakeGcTest, TraceIsNotCalledDuringConstructionByTheSecondScan) {
+  gc_root<VisitsWords> words = make_gc<VisitsWords>();
+  Collect();  // traces it
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(7, make_gc<SlowlyBuilt>()->value());
+  EXPECT_EQ(0, SlowlyBuilt::traced_half_built.load());
+}
+
 TEST(MakeGcTest, ThrowingTracedConstructorLeavesNoTrace) {
   OnOtherThread([] {
     for (int i = 0; i < 5; ++i) EXPECT_THROW(make_gc<HalfBuilt>(true), std::runtime_error);

@@ -32,7 +32,7 @@ class MarkerLimitTest : public testing::Test {
     spec.kind = internal::LayoutKind::kMask;
     spec.period_words = 1;
     spec.period_bits = bits;
-    const uint16_t c = heap_->classes().Intern(
+    const uint16_t c = heap_->InternClass(
         0, layouts_.Intern(spec), /*noscan=*/false,
         [](SpanClassInfo& info, void* self) {
           static_cast<MarkerLimitTest*>(self)->layouts_.FillMarkWords(info);

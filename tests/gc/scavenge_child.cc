@@ -2,10 +2,15 @@
 //   scavenge_child drop MB          makes and drops MB of objects; resident memory over the next 30 s
 //   scavenge_child free_os SHAPE    keeps a part of the heap, then FreeOsMemory
 //   scavenge_child grow_shrink N    N times: grows by some MB, drops it, gives it back
+//   scavenge_child grow_shrink_small N   the same by some 100 KB, for very many times (from 2000 on)
 //   scavenge_child refuse_free      the kernel refuses MADV_FREE (seccomp); then as `drop`
 //   scavenge_child dump             resident memory that a core file would hold, and that it would not
 //   scavenge_child thp              huge pages of a dense heap after some cycles
+//   scavenge_child core REFUSE RELEASE   300 MB live and 300 MB free; dies and leaves a core file. With
+//                                   REFUSE=1 the kernel knows no MADV_DONTDUMP, with RELEASE=1 the free
+//                                   memory is given back before
 //   scavenge_child fork             forks while the scavenger works; parent and child go on
+//   scavenge_child fork_cow         what a collection in a forked child makes private
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -15,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cinttypes>
 #include <cstddef>
@@ -50,6 +56,12 @@ uint64_t Statm(int field) {
   return v[field] * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) / 1024;
 }
 uint64_t Resident() { return Statm(1); }
+
+// What the ledger says of the heap, KiB.
+uint64_t Retained() {
+  const MemStats s = ReadMemStats();
+  return (s.heap_sys - s.heap_released) >> 10;
+}
 
 uint64_t CountMappings() {
   std::FILE* f = std::fopen("/proc/self/maps", "r");
@@ -92,13 +104,13 @@ int Drop(uint64_t mb) {
   OnOtherThread([&] {
     Node* list = List(mb << 20);
     Print("peak", Resident());
+    Print("retained_at_peak", Retained());
     KeepAlive(list);
   });
   // The heap goal falls, and all is free and backed; the second one says that it was free for a whole
   // cycle.
   Collect();
   Collect();
-  const MemStats dropped = ReadMemStats();
   const auto start = std::chrono::steady_clock::now();
   const auto since = [&] {
     return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
@@ -111,19 +123,19 @@ int Drop(uint64_t mb) {
   Print("before", before);
   Print("after", Resident());
   Print("milliseconds", static_cast<uint64_t>(since()));
-  Print("released_by_drop", (s.heap_released - dropped.heap_released) >> 10);
+  Print("retained_after", (s.heap_sys - s.heap_released) >> 10);
   Print("lazily_free", s.heap_lazily_free >> 10);
   VerifyHeapForDebugging();
   return IsList(kept, kKept) ? 0 : 2;
 }
 
-// The kernel of this process knows no MADV_FREE from here on. Other system calls pass.
-bool RefuseMadvFree() {
+// The kernel of this process does not know this advice from here on. Other system calls pass.
+bool RefuseAdvice(unsigned advice) {
   sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[2])),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_FREE, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, advice, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 22),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
@@ -168,6 +180,18 @@ int FreeOs(const char* shape) {
   return 0;
 }
 
+void PrintSizes(const std::string& at) {
+  FreeOsMemory();
+  const MemStats s = ReadMemStats();
+  Print((at + "size").c_str(), Statm(0));
+  Print((at + "resident").c_str(), Resident());
+  Print((at + "mappings").c_str(), CountMappings());
+  Print((at + "heap_sys").c_str(), s.heap_sys >> 10);
+  Print((at + "heap_inuse").c_str(), s.heap_inuse >> 10);
+  Print((at + "heap_retained").c_str(), (s.heap_sys - s.heap_released) >> 10);
+  Print((at + "sys").c_str(), s.sys >> 10);
+}
+
 int GrowShrink(int rounds) {
   gc_root<Node> kept;
   OnOtherThread([&] { kept = List(1 << 20); });
@@ -182,19 +206,65 @@ int GrowShrink(int rounds) {
       Collect();
     }
     if (i % 50 == 0) VerifyHeapForDebugging();
-    if (i == rounds / 4 || i == rounds) {
-      FreeOsMemory();
-      const MemStats s = ReadMemStats();
-      const std::string at = i == rounds ? "end_" : "early_";
-      Print((at + "size").c_str(), Statm(0));
-      Print((at + "mappings").c_str(), CountMappings());
-      Print((at + "heap_sys").c_str(), s.heap_sys >> 10);
-      Print((at + "heap_inuse").c_str(), s.heap_inuse >> 10);
-      Print((at + "heap_retained").c_str(), (s.heap_sys - s.heap_released) >> 10);
-      Print((at + "sys").c_str(), s.sys >> 10);
-    }
+    if (i == rounds / 4 || i == rounds) PrintSizes(i == rounds ? "end_" : "early_");
   }
   return IsList(kept, 1 << 20) ? 0 : 2;
+}
+
+[[gnu::noinline]] void GrowSmall(int i) {
+  KeepAlive(List(static_cast<uint64_t>(1 + i % 7) << 14));
+  for (size_t n = 1; n < 6; ++n) AllocateBytes(n << 14, Scan::kNone);
+}
+
+int GrowShrinkSmall(int rounds) {
+  const int early = std::max(rounds / 100, 1000);  // by then all that is made once is there
+  gc_root<Node> kept;
+  OnOtherThread([&] { kept = List(1 << 16); });
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i <= rounds; ++i) {
+    if (i % 1000 == 0) {
+      OnOtherThread([&] { GrowSmall(i); });
+      VerifyHeapForDebugging();
+    } else {
+      GrowSmall(i);
+    }
+    if (i % 2 == 0) {
+      FreeOsMemory();
+    } else {
+      Collect();
+    }
+    if (i == early || i == rounds / 2) PrintSizes(i == early ? "early_" : "middle_");
+  }
+  PrintSizes("end_");
+  Print("collections", ReadMemStats().num_gc);
+  Print("seconds", static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
+                                             std::chrono::steady_clock::now() - start)
+                                             .count()));
+  return IsList(kept, 1 << 16) ? 0 : 2;
+}
+
+// Of /proc/self/smaps; sizes in KiB.
+struct Mapping {
+  uintptr_t begin = 0, end = 0;
+  uint64_t rss = 0, private_dirty = 0;
+  bool is_dumped = true;  // no flag "dd"
+};
+template <class F>
+void ForEachMapping(F&& f) {
+  std::FILE* file = std::fopen("/proc/self/smaps", "r");
+  if (file == nullptr) std::abort();
+  char line[512];
+  Mapping m;
+  while (std::fgets(line, sizeof(line), file) != nullptr) {
+    unsigned long a, b;
+    if (std::sscanf(line, "%lx-%lx ", &a, &b) == 2) m = {a, b};
+    if (std::sscanf(line, "Rss: %lu kB", &a) == 1) m.rss = a;
+    if (std::sscanf(line, "Private_Dirty: %lu kB", &a) == 1) m.private_dirty = a;
+    if (std::strncmp(line, "VmFlags:", 8) != 0) continue;
+    m.is_dumped = std::strstr(line, " dd") == nullptr;
+    f(m);
+  }
+  std::fclose(file);
 }
 
 // What a core file holds is what is resident in mappings without the flag "dd".
@@ -203,23 +273,92 @@ int Dump() {
   OnOtherThread([&] { kept = List(200 << 20); });
   Collect();
   Collect();
-  std::FILE* f = std::fopen("/proc/self/smaps", "r");
-  if (f == nullptr) return 2;
-  char line[512];
-  uint64_t rss = 0, dumped = 0, left_out = 0;
-  while (std::fgets(line, sizeof(line), f) != nullptr) {
-    unsigned long kib;
-    if (std::sscanf(line, "Rss: %lu kB", &kib) == 1) rss = kib;
-    if (std::strncmp(line, "VmFlags:", 8) == 0) {
-      (std::strstr(line, " dd") != nullptr ? left_out : dumped) += rss;
-    }
-  }
-  std::fclose(f);
+  uint64_t dumped = 0, left_out = 0, dumped_size = 0;
+  ForEachMapping([&](const Mapping& m) {
+    (m.is_dumped ? dumped : left_out) += m.rss;
+    if (m.is_dumped) dumped_size += (m.end - m.begin) >> 10;
+  });
   const MemStats s = ReadMemStats();
   Print("dumped", dumped);
+  Print("dumped_size", dumped_size);
   Print("left_out", left_out);
   Print("in_use", s.heap_inuse >> 10);
   return kept != nullptr ? 0 : 2;
+}
+
+int Core(bool refuse, bool release) {
+  if (refuse && !RefuseAdvice(MADV_DONTDUMP)) return 98;
+  // Every second megabyte stays, so that free memory lies between what lives.
+  static gc_root<Node> kept[300];
+  OnOtherThread([] {
+    gc_root<Node> dropped[300];
+    for (int i = 0; i < 300; ++i) {
+      kept[i] = List(1 << 20);
+      dropped[i] = List(1 << 20);
+    }
+  });
+  if (release) {
+    FreeOsMemory();
+  } else {
+    Collect();
+  }
+  const MemStats s = ReadMemStats();
+  Print("live", s.heap_alloc >> 10);
+  Print("retained", (s.heap_sys - s.heap_released) >> 10);
+  Print("resident", Resident());
+  uint64_t dumped = 0, left_out = 0;
+  ForEachMapping([&](const Mapping& m) { (m.is_dumped ? dumped : left_out) += m.rss; });
+  Print("dumped", dumped);
+  Print("left_out", left_out);
+  // To be found in the core file.
+  const char text[] = "an object that is alive";
+  std::memcpy(kept[123]->value + 1, text, sizeof(text));
+  std::printf("object %p\n", static_cast<void*>(kept[123].get()));
+  std::fflush(stdout);
+  std::abort();
+}
+
+// KiB of private memory of this process: pages of objects, side tables, anything else.
+struct PrivateMemory {
+  uint64_t objects = 0, tables = 0, other = 0;
+};
+PrivateMemory ReadPrivate(const void* object) {
+  PrivateMemory p;
+  const auto at = reinterpret_cast<uintptr_t>(object);
+  ForEachMapping([&](const Mapping& m) {
+    const bool is_heap = m.begin <= at && at < m.end;
+    (is_heap ? p.objects : !m.is_dumped ? p.tables : p.other) += m.private_dirty;
+  });
+  return p;
+}
+
+int ForkCow() {
+  gc_root<Node> kept;
+  OnOtherThread([&] { kept = List(300 << 20); });
+  Collect();
+  Collect();
+  const PrivateMemory parent = ReadPrivate(kept.get());
+  Print("parent_objects", parent.objects);
+  Print("parent_tables", parent.tables);
+  Print("parent_other", parent.other);
+  std::fflush(stdout);
+  const pid_t pid = fork();
+  if (pid < 0) return 3;
+  if (pid == 0) {
+    const PrivateMemory before = ReadPrivate(kept.get());
+    Collect();
+    const PrivateMemory after = ReadPrivate(kept.get());
+    Print("child_objects_before", before.objects);
+    Print("child_tables_before", before.tables);
+    Print("child_other_before", before.other);
+    Print("child_objects_after", after.objects);
+    Print("child_tables_after", after.tables);
+    Print("child_other_after", after.other);
+    _exit(IsList(kept, 300 << 20) ? 0 : 4);
+  }
+  int status = 0;
+  if (waitpid(pid, &status, 0) != pid) return 7;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 8;
 }
 
 int HugePages() {
@@ -294,10 +433,13 @@ int Run(int argc, char** argv) {
   if (is("drop")) return Drop(static_cast<uint64_t>(n));
   if (is("free_os")) return FreeOs(argv[2]);
   if (is("grow_shrink")) return GrowShrink(n);
+  if (is("grow_shrink_small")) return GrowShrinkSmall(n);
   if (is("dump")) return Dump();
+  if (is("core") && argc > 3) return Core(argv[2][0] == '1', argv[3][0] == '1');
+  if (is("fork_cow")) return ForkCow();
   if (is("thp")) return HugePages();
   if (is("fork")) return Fork();
-  if (is("refuse_free")) return RefuseMadvFree() ? Drop(100) : 98;
+  if (is("refuse_free")) return RefuseAdvice(MADV_FREE) ? Drop(100) : 98;
   return 99;
 }
 

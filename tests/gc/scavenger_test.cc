@@ -49,7 +49,8 @@ TEST(ScavengerTest, ResidentMemoryFallsByItself) {
   EXPECT_GT(run["peak"], 300u << 10);
   EXPECT_LE(run["after"], run["before"] + (30 << 10));
   EXPECT_LT(run["milliseconds"], 30'000u);
-  EXPECT_GT(run["released_by_drop"], 270u << 10);
+  EXPECT_GT(run["retained_at_peak"], 300u << 10);
+  EXPECT_LT(run["retained_after"] + (250 << 10), run["retained_at_peak"]);
   EXPECT_EQ(0u, run["lazily_free"]);
 }
 
@@ -74,19 +75,20 @@ TEST_P(FreeOsMemoryTest, ResidentMemoryIsWithinFivePercentOfLive) {
   const ChildRun run = RunChild({"free_os", GetParam()});
   EXPECT_GT(run["live"], 200u << 10);
   EXPECT_GT(run["peak"], run["live"] + (150 << 10));
-  // Beside it: what the runtime needs whatever the heap, and the program's list of roots.
-  constexpr uint64_t kFixed = 5 << 10;
+  // Beside it: stacks of threads, libraries that were touched, and the program's list of roots.
+  constexpr uint64_t kFixed = 3 << 10;
   EXPECT_LE(run["resident"], run["live"] * 105 / 100 + kFixed);
 }
 INSTANTIATE_TEST_SUITE_P(Shapes, FreeOsMemoryTest, testing::Values("small", "medium", "large"),
                          [](const auto& shape) { return std::string(shape.param); });
 
-TEST(ScavengerTest, GrowingAndShrinkingDoesNotDrift) {
-  const ChildRun run = RunChild({"grow_shrink", TARN_ASAN || TARN_TSAN ? "40" : "1000"});
-  EXPECT_EQ(run["early_heap_sys"], run["end_heap_sys"]);
+void ExpectNoDrift(const ChildRun& run) {
+  // Garbage that one cycle misses may need another chunk (4 MiB) and its tables at any time.
+  constexpr uint64_t kChunks = 8 << 10;
+  EXPECT_LE(run["end_heap_sys"], run["early_heap_sys"] + kChunks);
   // Marking needs a few more buffers at times.
   constexpr uint64_t kSlack = 512;
-  EXPECT_LE(run["end_sys"], run["early_sys"] + kSlack);
+  EXPECT_LE(run["end_sys"], run["early_sys"] + kChunks * 105 / 100 + kSlack);
   EXPECT_NEAR(static_cast<double>(run["early_heap_inuse"]),
               static_cast<double>(run["end_heap_inuse"]), 256);
   EXPECT_NEAR(static_cast<double>(run["early_heap_retained"]),
@@ -96,6 +98,14 @@ TEST(ScavengerTest, GrowingAndShrinkingDoesNotDrift) {
   EXPECT_LE(run["end_mappings"], run["early_mappings"] + 2) << "malloc may add one";
 }
 
+TEST(ScavengerTest, GrowingAndShrinkingDoesNotDrift) {
+  ExpectNoDrift(RunChild({"grow_shrink", TARN_ASAN || TARN_TSAN ? "40" : "1000"}));
+}
+
+TEST(ScavengerTest, ManySmallRoundsDoNotDrift) {
+  ExpectNoDrift(RunChild({"grow_shrink_small", TARN_ASAN || TARN_TSAN ? "2000" : "10000"}));
+}
+
 TEST(ScavengerTest, SideTablesStayOutOfCoreFiles) {
   TARN_SKIP_UNDER_SANITIZERS();
   const ChildRun run = RunChild({"dump"});
@@ -103,7 +113,18 @@ TEST(ScavengerTest, SideTablesStayOutOfCoreFiles) {
   // 4 % of the heap are tables.
   EXPECT_GT(run["left_out"], run["in_use"] * 3 / 100);
   EXPECT_GE(run["dumped"], run["in_use"]);
+  // Arenas of 64 MiB, and malloc's; not what is only reserved: some programs write it as zeros.
+  EXPECT_LE(run["dumped_size"], run["in_use"] + (1 << 20));
   EXPECT_LE(run["dumped"], run["in_use"] + (16 << 10));
+}
+
+TEST(ScavengerTest, ACollectionInAForkedChildLeavesObjectsShared) {
+  TARN_SKIP_UNDER_SANITIZERS();
+  const ChildRun run = RunChild({"fork_cow"});
+  EXPECT_GE(run["parent_objects"], 300u << 10);
+  // Mark bits and spans lie apart from objects: marking writes to no page of the heap.
+  EXPECT_LE(run["child_objects_after"], 1u << 10);
+  EXPECT_LE(run["child_tables_after"], run["parent_objects"] * 6 / 100);
 }
 
 TEST(ScavengerTest, EveryHugePagePolicyWorks) {

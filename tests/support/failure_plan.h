@@ -24,7 +24,7 @@ enum class OsCall {
   kNoHugePage,
   kCollapseHugePage,
   kDiscard,
-  kDontDump,
+  kDump,
 };
 inline constexpr size_t kOsCalls = 11;
 

@@ -231,9 +231,9 @@ void SimMemory::Discard(void* p, size_t bytes) {
   Real(madvise(p, bytes, MADV_DONTNEED));
 }
 
-void SimMemory::DontDump(void* p, size_t bytes) {
-  CheckRange("DontDump", Address(p), bytes, options_.physical_page_bytes);
-  plan_.Take(OsCall::kDontDump);
+void SimMemory::Dump(void* p, size_t bytes, bool) {
+  CheckRange("Dump", Address(p), bytes, options_.physical_page_bytes);
+  plan_.Take(OsCall::kDump);
 }
 
 int SimMemory::LastError() const { return plan_.RefusedCount() != 0 ? ENOMEM : 0; }

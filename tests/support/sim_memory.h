@@ -63,7 +63,7 @@ class SimMemory final : public OsMemory {
   void CollapseHugePage(void* p, size_t bytes) override;
   // Ready memory only; its contents become zero.
   void Discard(void* p, size_t bytes) override;
-  void DontDump(void* p, size_t bytes) override;
+  void Dump(void* p, size_t bytes, bool wanted) override;
   bool ReleasedIsZero() const override { return options_.released_is_zero; }
   size_t ReadyBytes() const override { return TotalBytes(MemoryState::kReady); }
   int LastError() const override;

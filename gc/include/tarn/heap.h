@@ -79,9 +79,11 @@ struct MemStats {
 
   struct BySize {
     uint32_t size = 0;
-    uint64_t objects = 0;  // allocated slots of this size class now
+    uint64_t objects = 0;  // of this size class now
+    uint64_t mallocs = 0;  // cumulative; a block of tiny objects counts once
+    uint64_t frees = 0;    // likewise
   };
-  BySize by_size[68];
+  BySize by_size[68];  // [0]: large objects
 };
 
 // A consistent snapshot: stops all threads while it reads.

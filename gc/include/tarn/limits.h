@@ -5,7 +5,7 @@
 //
 // The soft limit makes collections come earlier, makes allocation give free pages back to the system,
 // and in the end wait for a collection. It gives way when the live data do not fit: the collector then
-// runs all the time, but uses no more than its share of the CPU (half; GODEBUG=gccpulimit).
+// runs all the time, but uses no more than its share of the CPU (half; SetGcCpuLimit).
 // The hard limit does not give way: an allocation that would pass it even after a collection throws
 // std::bad_alloc. The program may catch that, drop references and go on.
 #ifndef TARN_LIMITS_H_
@@ -30,6 +30,13 @@ int64_t SetMemoryLimit(int64_t bytes);
 // The same for the hard limit.
 int64_t SetHardLimit(int64_t bytes);
 
+// Sets the collector's share of the CPU, in percent of the usable CPUs: above it no thread assists and
+// the soft limit gives way. 1 to 100; anything else only asks. Returns the previous value (50, or what
+// GODEBUG=gccpulimit says). What a busy collector has used up already still counts.
+// Thread-safety: any thread.
+// May collect: no. Blocks: no.
+int SetGcCpuLimit(int percent);
+
 // `fn` is called when the CPU limiter engages: the collector has used more than its share of the CPU,
 // which under a memory limit means that the live data hardly fit. The program may shed load, raise
 // the limit, or end itself in good order. Null: nobody is called.
@@ -49,7 +56,8 @@ bool SetLimiterCallback(LimiterCallback fn, void* arg);
 // limits and for statistics. Growth alone starts collections.
 // Errors: below zero it counts from zero, and says so once on stderr.
 // Thread-safety: any thread, attached or not; also from destructors and callbacks.
-// May collect: it may start a collection and does not wait for it. Blocks: no.
+// May collect: it may start a collection and does not wait for it. Blocks: no, except for the start of
+// the collector's thread, once.
 void AdjustExternalMemory(int64_t bytes);
 
 // A member (or local variable) that charges external memory for as long as it lives:

@@ -52,8 +52,9 @@ class TestHeap {
   // Ends the heap before the memory, whose destructor would hide what the heap did not return.
   void Destroy() { heap_.reset(); }
 
+  // 0 if the system refuses memory for a new one.
   uint16_t Class(size_t size_class, uint16_t layout = 0, bool noscan = true) {
-    return heap_->classes().Intern(size_class, layout, noscan, nullptr, nullptr);
+    return heap_->InternClass(size_class, layout, noscan, nullptr, nullptr);
   }
 
   Slot Find(uintptr_t p) const {

@@ -191,8 +191,8 @@ bool LiveRefused(uint64_t nth, uint64_t count) {
   SCOPED_TRACE(nth);
   TestHeap heap;
   EXPECT_TRUE(heap.ok());
-  heap.os.plan().FailAny(nth, count);
   Life life(heap);
+  heap.os.plan().FailAny(nth, count);
   life.Run();
   const bool refused = heap.os.plan().RefusedCount() != 0;
   EXPECT_TRUE(refused || life.nulls == 0);

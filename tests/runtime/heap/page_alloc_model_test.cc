@@ -161,7 +161,11 @@ void PageAllocModelTest::Free() {
   if (scavenged) {
     os_.Unused(Address(part.page), part.npages * kPageBytes, part.npages * kPageBytes);
   }
-  alloc_.Free(part.page, part.npages, scavenged);
+  if (scavenged) {
+    alloc_.FreeReleased(part.page, part.npages, Release::kNow);
+  } else {
+    alloc_.Free(part.page, part.npages);
+  }
   model_.Set(part.page, part.npages, scavenged ? PageState::kReleased : PageState::kFree);
 }
 

@@ -241,7 +241,7 @@ TEST_P(PageAllocTest, GrownMemoryIsFreeAndScavenged) {
 
 TEST_P(PageAllocTest, PagesFreedAsScavengedAreScavenged) {
   Build(Chunks(2), {{0, 0, 2 * kP}}, {});
-  alloc_.Free(PageOf(Base(), 500), 100, true);
+  alloc_.FreeReleased(PageOf(Base(), 500), 100, Release::kNow);
   alloc_.Verify();
   EXPECT_EQ(alloc_.ScavengedFreePages(), 100u);
   alloc_.Free(PageOf(Base() + 1, 88), 4);

@@ -1,5 +1,6 @@
 // The page heap at its limits, over simulated memory: what is released, what is refused, and that
 // nothing is lost on the way.
+#include <cstring>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -169,6 +170,81 @@ TEST_F(PageHeapLimitsTest, InjectedRefusalsLoseNothing) {
     Check();
   }
   EXPECT_GT(h_.os.plan().RefusedCount(), 10u);
+}
+
+TEST_F(PageHeapLimitsTest, AnExcessThatAppearsAtOnceIsReleasedInPieces) {
+  // 32 MiB of free runs that are too short for what is asked for below.
+  constexpr size_t kRun = 128;
+  std::vector<Span*> spans;
+  for (size_t i = 0; i < 64; ++i) spans.push_back(Alloc(kRun));
+  for (size_t i = 0; i < spans.size(); i += 2) pages().FreeSpan(spans[i]);
+  uint64_t last = pages().MemoryBytes();
+  limits().soft.store(last - 16 * kChunkPages / 4 * kPageBytes);
+  int steps = 0;
+  for (; last > limits().soft.load() && steps < 20; ++steps) {
+    ASSERT_NE(Alloc(kRun + 8, SoftLimit::kRefuse), nullptr) << "more was released than is taken";
+    const uint64_t now = pages().MemoryBytes();
+    EXPECT_LT(now, last);
+    EXPECT_GE(now + 2 * kChunkPages * kPageBytes, last) << "not all of it";
+    last = now;
+  }
+  EXPECT_GT(steps, 2);
+  EXPECT_LE(last, limits().soft.load());
+  Check();
+}
+
+TEST_F(PageHeapLimitsTest, TablesDoNotGrowForWhatWillBeRefused) {
+  Alloc(1);
+  const uint64_t tables = h_->cage().table_bytes();
+  Leave(limits().hard, 3 * internal::kPagesPerArena);
+  EXPECT_EQ(Alloc(4 * internal::kPagesPerArena), nullptr);
+  EXPECT_EQ(h_->cage().table_bytes(), tables);
+  EXPECT_EQ(HeapStats::Get(limits().hard_refusals), 1u);
+  EXPECT_NE(Alloc(2 * internal::kPagesPerArena), nullptr);
+  Check();
+}
+
+// Where OS pages are larger than heap pages, a run that is refused need not be whole OS pages.
+TEST(PageHeapLimitsLargePagesTest, ARefusedRunInsideAnOsPageIsNotLost) {
+  for (const size_t os_page : {size_t{16} << 10, size_t{64} << 10}) {
+    SCOPED_TRACE(os_page);
+    SimMemory::Options options;
+    options.physical_page_bytes = os_page;
+    TestHeap h(options);
+    PageHeap& pages = h->pages();
+    const uint16_t c = h.Class(0);
+    const auto alloc = [&](size_t npages, SoftLimit at_soft) {
+      Span* s = pages.AllocSpan(h->classes().Info(c), c, npages, nullptr, h->sweepgen(), at_soft);
+      if (s != nullptr) {
+        s->nelems = 1;
+        pages.Publish(s, true);
+      }
+      return s;
+    };
+    std::vector<Span*> spans;
+    for (const size_t npages : {1, 2, 3, 7, 9, 1}) spans.push_back(alloc(npages, SoftLimit::kPass));
+    pages.FreeSpan(spans[2]);
+    pages.FreeSpan(spans[4]);
+    pages.Scavenge(~uint64_t{0}, ScavengeMode::kForced);
+    for (const size_t npages : {1, 2, 3, 5, 8, 11, 30}) {
+      pages.limits().soft.store(pages.MemoryBytes());
+      const uint64_t refusals = HeapStats::Get(pages.limits().soft_refusals);
+      Span* s = alloc(npages, SoftLimit::kRefuse);
+      if (s == nullptr) {
+        EXPECT_EQ(HeapStats::Get(pages.limits().soft_refusals), refusals + 1);
+      }
+      pages.Verify();
+      h.CheckLedger();
+      EXPECT_EQ(pages.MemoryBytes(), h.os.TotalBytes(MemoryState::kReady));
+      if (s != nullptr) pages.FreeSpan(s);
+    }
+    EXPECT_NE(HeapStats::Get(pages.limits().soft_refusals), 0u);
+    pages.limits().soft.store(MemoryLimits::kNone);
+    Span* s = alloc(100, SoftLimit::kPass);
+    ASSERT_NE(s, nullptr);
+    std::memset(reinterpret_cast<void*>(h->cage().BaseOf(s)), 7, 100 * kPageBytes);
+    pages.Verify();
+  }
 }
 
 }  // namespace

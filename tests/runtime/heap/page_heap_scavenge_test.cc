@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/heap/page_heap.h"
+#include "runtime/os/os_memory_linux.h"
 #include "runtime/thread/sanitizer.h"
 #include "tests/support/sim_memory.h"
 #include "tests/support/test_seed.h"
@@ -28,11 +29,12 @@ class ScavengedHeap : public testing::Test {
  protected:
   explicit ScavengedHeap(const SimMemory::Options& options = {}) : os_(options) {}
   void SetUp() override {
-    large_ = classes_->Intern(0, 0, true, nullptr, nullptr);
+    ASSERT_TRUE(classes_.Init(class_memory_));
+    large_ = classes_.Intern(0, 0, true, nullptr, nullptr);
     ASSERT_TRUE(heap_->Init(os_, kGiB));
   }
   Span* Alloc(size_t npages, PageCache* cache = nullptr) {
-    Span* s = heap_->AllocSpan(classes_->Info(large_), large_, npages, cache, 2);
+    Span* s = heap_->AllocSpan(classes_.Info(large_), large_, npages, cache, 2);
     if (s == nullptr) return nullptr;
     heap_->Publish(s, true);
     if (s->needzero == 0) ExpectZero(s);
@@ -56,7 +58,8 @@ class ScavengedHeap : public testing::Test {
   }
 
   SimMemory os_;
-  std::unique_ptr<SpanClassTable> classes_ = std::make_unique<SpanClassTable>();
+  LinuxMemory class_memory_;
+  SpanClassTable classes_;
   std::unique_ptr<PageHeap> heap_ = std::make_unique<PageHeap>();
   uint16_t large_ = 0;
 };
@@ -189,7 +192,7 @@ class WatchedMemory final : public OsMemory {
   void NoHugePage(void* p, size_t bytes) override { base_.NoHugePage(p, bytes); }
   void CollapseHugePage(void* p, size_t bytes) override { base_.CollapseHugePage(p, bytes); }
   void Discard(void* p, size_t bytes) override { base_.Discard(p, bytes); }
-  void DontDump(void* p, size_t bytes) override { base_.DontDump(p, bytes); }
+  void Dump(void* p, size_t bytes, bool wanted) override { base_.Dump(p, bytes, wanted); }
   bool ReleasedIsZero() const override { return base_.ReleasedIsZero(); }
   size_t ReadyBytes() const override { return base_.ReadyBytes(); }
   int LastError() const override { return base_.LastError(); }
@@ -201,12 +204,14 @@ class WatchedMemory final : public OsMemory {
 TEST(PageHeapScavengeTest, AllocationAndFreeGoOnWhileTheSystemTakesPages) {
   SimMemory sim;
   WatchedMemory os(sim);
-  auto classes = std::make_unique<SpanClassTable>();
-  const uint16_t large = classes->Intern(0, 0, true, nullptr, nullptr);
+  LinuxMemory class_memory;
+  SpanClassTable classes;
+  ASSERT_TRUE(classes.Init(class_memory));
+  const uint16_t large = classes.Intern(0, 0, true, nullptr, nullptr);
   PageHeap heap;
   ASSERT_TRUE(heap.Init(os, kGiB));
   const auto alloc = [&](size_t npages) {
-    Span* s = heap.AllocSpan(classes->Info(large), large, npages, nullptr, 2);
+    Span* s = heap.AllocSpan(classes.Info(large), large, npages, nullptr, 2);
     if (s != nullptr) heap.Publish(s, true);
     return s;
   };
@@ -250,7 +255,7 @@ TEST_F(ScavengedHeap, ThreadsAllocateFreeAndReleaseAtOnce) {
       const auto last = [](Span* s) { return s->npages * kPageBytes / 8 - 1; };
       for (int i = 0; i < rounds; ++i) {
         if (rng() % 2 == 0 || spans.empty()) {
-          Span* s = heap_->AllocSpan(classes_->Info(large_), large_, 1 + rng() % 40, &cache, 2);
+          Span* s = heap_->AllocSpan(classes_.Info(large_), large_, 1 + rng() % 40, &cache, 2);
           if (s == nullptr) continue;
           const uint64_t mark = rng() | 1;
           if (s->needzero == 0 && (words(s)[0] | words(s)[last(s)]) != 0) bad = true;

@@ -10,6 +10,8 @@
 #include <random>
 #include <vector>
 
+#include "runtime/base/check.h"
+#include "runtime/os/os_memory_linux.h"
 #include "runtime/thread/sanitizer.h"
 #include "tests/support/sim_memory.h"
 #include "tests/support/test_seed.h"
@@ -32,20 +34,21 @@ bool NothingKept(const SimMemory& os) {
 class PageHeapTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    ASSERT_TRUE(classes_.Init(class_memory_));
     large_ = Class(0);
     ASSERT_TRUE(heap_->Init(os_, kGiB));
   }
   uint16_t Class(size_t size_class) {
-    return classes_->Intern(size_class, 0, true, nullptr, nullptr);
+    return classes_.Intern(size_class, 0, true, nullptr, nullptr);
   }
   Span* Alloc(size_t npages, PageCache* cache = nullptr) {
-    Span* s = heap_->AllocSpan(classes_->Info(large_), large_, npages, cache, kGen);
+    Span* s = heap_->AllocSpan(classes_.Info(large_), large_, npages, cache, kGen);
     if (s != nullptr) heap_->Publish(s, true);
     return s;
   }
   Span* AllocSmall(size_t size_class, PageCache* cache = nullptr) {
     const uint16_t c = Class(size_class);
-    const SpanClassInfo& info = classes_->Info(c);
+    const SpanClassInfo& info = classes_.Info(c);
     Span* s = heap_->AllocSpan(info, c, info.npages, cache, kGen);
     if (s != nullptr) heap_->Publish(s, info.noscan);
     return s;
@@ -60,14 +63,15 @@ class PageHeapTest : public ::testing::Test {
   }
 
   SimMemory os_;
-  std::unique_ptr<SpanClassTable> classes_ = std::make_unique<SpanClassTable>();
+  LinuxMemory class_memory_;
+  SpanClassTable classes_;
   std::unique_ptr<PageHeap> heap_ = std::make_unique<PageHeap>();
   uint16_t large_ = 0;
 };
 
 TEST_F(PageHeapTest, FreshSpanIsEmptyUnownedAndReady) {
   const uint16_t c = Class(internal::SizeToClass(48));
-  const SpanClassInfo& info = classes_->Info(c);
+  const SpanClassInfo& info = classes_.Info(c);
   Span* s = heap_->AllocSpan(info, c, info.npages, nullptr, 6);
   ASSERT_NE(s, nullptr);
   EXPECT_EQ(s->npages, info.npages);
@@ -168,11 +172,13 @@ TEST(PageHeapOptionsTest, NothingIsFreshWhereReleasedMemoryKeepsItsContents) {
   SimMemory::Options options;
   options.released_is_zero = false;
   SimMemory os(options);
-  auto classes = std::make_unique<SpanClassTable>();
-  const uint16_t c = classes->Intern(0, 0, true, nullptr, nullptr);
+  LinuxMemory class_memory;
+  SpanClassTable classes;
+  ASSERT_TRUE(classes.Init(class_memory));
+  const uint16_t c = classes.Intern(0, 0, true, nullptr, nullptr);
   PageHeap heap;
   ASSERT_TRUE(heap.Init(os, kGiB));
-  Span* s = heap.AllocSpan(classes->Info(c), c, 1, nullptr, kGen);
+  Span* s = heap.AllocSpan(classes.Info(c), c, 1, nullptr, kGen);
   ASSERT_NE(s, nullptr);
   EXPECT_EQ(s->needzero, 1);
 }
@@ -293,7 +299,8 @@ TEST_F(PageHeapTest, VerifyNoticesADisagreementOfTheLedger) {
 class Workload {
  public:
   explicit Workload(SimMemory& os) : os_(os) {
-    large_ = classes_->Intern(0, 0, true, nullptr, nullptr);
+    TARN_CHECK(classes_.Init(class_memory_));
+    large_ = classes_.Intern(0, 0, true, nullptr, nullptr);
   }
 
   bool Init() { return heap_->Init(os_, 2 * kGiB); }
@@ -343,7 +350,7 @@ class Workload {
   void Alloc(size_t npages) {
     ++turn_;
     PageCache* cache = turn_ % 3 == 0 ? nullptr : &caches_[turn_ % 3 - 1];
-    Span* s = heap_->AllocSpan(classes_->Info(large_), large_, npages, cache, kGen);
+    Span* s = heap_->AllocSpan(classes_.Info(large_), large_, npages, cache, kGen);
     if (s == nullptr) {
       ++nulls_;
       return;
@@ -366,7 +373,8 @@ class Workload {
   }
 
   SimMemory& os_;
-  std::unique_ptr<SpanClassTable> classes_ = std::make_unique<SpanClassTable>();
+  LinuxMemory class_memory_;
+  SpanClassTable classes_;
   std::unique_ptr<PageHeap> heap_ = std::make_unique<PageHeap>();
   uint16_t large_ = 0;
   PageCache caches_[2];

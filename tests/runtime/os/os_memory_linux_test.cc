@@ -290,7 +290,7 @@ TEST_P(AdviceTest, MemoryIsReleasedWhateverIsRefused) {
     char* const p = static_cast<char*>(os.Reserve(2 * kMiB, kMiB));
     ASSERT_NE(p, nullptr);
     Advice::refused = GetParam();
-    os.DontDump(p, 2 * kMiB);
+    os.Dump(p, 2 * kMiB, false);
     ASSERT_TRUE(os.Map(p, 2 * kMiB) && os.Used(p, 2 * kMiB, 2 * kMiB));
     os.HugePage(p, 2 * kMiB);
     os.NoHugePage(p, 2 * kMiB);

@@ -5,9 +5,11 @@
 
 #include <mutex>
 #include <stdexcept>
+#include <type_traits>
 
 #include "runtime/thread/stop_world.h"
 #include "tests/runtime/thread/thread_test_util.h"
+#include "tests/support/polled_mutex.h"
 
 namespace tarn::rt {
 namespace {
@@ -19,8 +21,11 @@ constexpr int kRounds = 10'000;
 bool IsFull() { return std::getenv("TARN_TEST_FULL") != nullptr; }
 int Seconds() { return IsFull() ? 24 * 3600 : kSeconds; }
 
+// A holder may be stopped. TSan keeps signals back from those who wait for a std::mutex.
+using SharedMutex = std::conditional_t<TARN_TSAN != 0, PolledMutex, std::mutex>;
+
 struct Shared {
-  std::mutex mutex;
+  SharedMutex mutex;
   int pipe_fds[2] = {-1, -1};
   bool is_stopped = false;  // plain: protected by the stop alone
   std::atomic<bool> churn{true};
@@ -47,7 +52,7 @@ void Allocate(Worker& w, Shared& shared) {
 void HoldMutex(Worker& w, Shared& shared) {
   while (!w.stop) {
     {
-      std::lock_guard<std::mutex> lock(shared.mutex);
+      std::lock_guard<SharedMutex> lock(shared.mutex);
       SlowPath(w, shared);
     }
     SleepMicros(5000);
