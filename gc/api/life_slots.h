@@ -29,9 +29,20 @@ class LifeScope {
   SlotRef SlotOf(const ObjectRef& object) {
     return {heap().cage().SpanAt(object.first_page), object.index};
   }
+  // A record in the caller's hands; null when the system refuses memory.
   Special* New(SpecialKind kind, const void* p, uintptr_t data) {
-    return specials().New(kind, reinterpret_cast<uintptr_t>(p), data);
+    Special* s = specials().pool().New(records());
+    if (s == nullptr) return nullptr;
+    s->kind = kind;
+    s->address = reinterpret_cast<uintptr_t>(p);
+    s->data.store(data, std::memory_order_relaxed);  // relaxed: not yet in a chain
+    return s;
   }
+  // One that was in no chain.
+  void Recycle(Special* s) { specials().pool().Delete(records(), s); }
+  // One that was.
+  void Retire(Special* s) { specials().Retire(records(), s, IsMarking()); }
+  RecordPool::Own& records() { return mutator_.gc->records; }
 
   // relaxed: the thread's own flag, which stays as it is inside the runtime.
   bool IsMarking() const {
@@ -40,12 +51,13 @@ class LifeScope {
   void ShadeIfMarking(uintptr_t p) {
     if (IsMarking()) Shade(heap(), *mutator_.gc, p);
   }
-  // The object of a record that was added, and what its function object holds.
+  // The object of a record, and what its function object holds. Before it is added: afterwards another
+  // thread may take it out.
   void ShadeRecord(const Special& s) {
     if (!IsMarking()) return;
     Shade(heap(), *mutator_.gc, s.address);
     if (!s.has_function()) return;
-    for (size_t i = 0; i < s.word_count(); ++i) Shade(heap(), *mutator_.gc, s.words()[i]);
+    s.ForEachWord([&](uintptr_t word) { Shade(heap(), *mutator_.gc, word); });
   }
   // A pointer that is returned to the program: with precise roots, until it has rooted it.
   void* Fresh(uintptr_t p) {

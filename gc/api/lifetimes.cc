@@ -2,6 +2,7 @@
 // I1 Whoever adds a record while marking runs shades what it keeps alive, and the object itself, inside
 //    the runtime.
 #include <cstdio>
+#include <new>
 #include <string>
 
 #include "gc/api/instance.h"
@@ -25,20 +26,22 @@ using rt::SpecialKind;
 namespace internal {
 namespace {
 
-// Whether a word of the function object points into the object, [begin, begin + bytes). Padding holds
-// what the stack held there, often the object itself: then it cannot be told.
-bool Captures(const Special& s, uintptr_t begin, size_t bytes) {
-  if (!s.type->has_no_padding) return false;
-  for (size_t i = 0; i < s.word_count(); ++i) {
-    if (s.words()[i] - begin < bytes) return true;
-  }
-  return false;
-}
+// What went wrong. Made into a status outside the runtime, where malloc may be called.
+enum class LifeError {
+  kNone,
+  kNull,
+  kNotInHeap,
+  kInside,
+  kCaptured,
+  kHasOne,
+  kNoMemory,
+  kNotFound
+};
 
-absl::Status WithPrefix(const char* what, const absl::Status& status) {
-  return absl::Status(status.code(),
-                      "tarn: " + std::string(what) + ": " + std::string(status.message()));
-}
+struct Outcome {
+  LifeError error = LifeError::kNone;
+  uintptr_t start = 0;  // kInside: where the object starts
+};
 
 std::string Hex(const void* p) {
   char text[24];
@@ -46,118 +49,218 @@ std::string Hex(const void* p) {
   return text;
 }
 
-absl::Status HasOne(const char* what, const void* p) {
-  return WithPrefix(what,
-                    absl::AlreadyExistsError(Hex(p) + " has a finalizer or is in a gc_queue"));
+absl::Status ToStatus(const char* what, const void* p, const Outcome& outcome) {
+  const std::string prefix = std::string("tarn: ") + what + ": ";
+  switch (outcome.error) {
+    case LifeError::kNone:
+      return absl::OkStatus();
+    case LifeError::kNull:
+      return absl::InvalidArgumentError(prefix + "the pointer is null");
+    case LifeError::kNotInHeap:
+      return absl::InvalidArgumentError(prefix + Hex(p) + " is no pointer to the collected heap");
+    case LifeError::kInside:
+      return absl::InvalidArgumentError(prefix + Hex(p) +
+                                        " points inside an object that starts at " +
+                                        Hex(reinterpret_cast<void*>(outcome.start)));
+    case LifeError::kCaptured:
+      return absl::InvalidArgumentError(
+          prefix + "the function or its argument refers to the object, which would never die");
+    case LifeError::kHasOne:
+      return absl::AlreadyExistsError(prefix + Hex(p) + " has a finalizer or is in a gc_queue");
+    case LifeError::kNoMemory:
+      return absl::ResourceExhaustedError(prefix + "no memory for a record of the object");
+    case LifeError::kNotFound:
+      return absl::NotFoundError(prefix + "there is no finalizer");
+  }
+  return absl::InternalError(prefix + "unknown error");
 }
 
-// Fills `slot`; the object's start must be `p` if `at_start`.
-absl::Status Locate(LifeScope& scope, const void* p, bool at_start, rt::ObjectRef& object) {
-  if (p == nullptr) return absl::InvalidArgumentError("the pointer is null");
+// Whether a word of the function object points into the object, [begin, begin + bytes). Padding holds
+// what the stack held there, often the object itself: then it cannot be told.
+bool Captures(const Special& s, uintptr_t begin, size_t bytes) {
+  if (!s.type->has_no_padding) return false;
+  bool found = false;
+  s.ForEachWord([&](uintptr_t word) { found |= word - begin < bytes; });
+  return found;
+}
+
+// Whether objects share the slots of its span: then `p` may be anywhere in one.
+bool SharesSlots(LifeScope& scope, const rt::ObjectRef& object) {
+  const rt::SpanClassInfo& info =
+      scope.heap().classes().Info(scope.SlotOf(object).span->span_class);
+  return info.noscan != 0 && info.elem_bytes == kTinyBytes;
+}
+
+// Fills `object`. If `at_start`, it must start at `p`.
+Outcome Locate(LifeScope& scope, const void* p, bool at_start, rt::ObjectRef& object) {
+  if (p == nullptr) return {LifeError::kNull};
   const auto address = reinterpret_cast<uintptr_t>(p);
   object = rt::FindLive(scope.heap(), address);
-  if (!object) {
-    return absl::InvalidArgumentError(Hex(p) + " is no pointer to the collected heap");
-  }
-  if (at_start && object.base != address) {
-    return absl::InvalidArgumentError(Hex(p) + " points inside an object that starts at " +
-                                      Hex(reinterpret_cast<void*>(object.base)));
-  }
-  return absl::OkStatus();
+  if (!object) return {LifeError::kNotInHeap};
+  if (at_start && object.base != address) return {LifeError::kInside, object.base};
+  return {};
 }
 
-absl::Status CheckCaptures(LifeScope& scope, const rt::ObjectRef& object, const void* p,
-                           size_t shared_bytes, const void* arg, const Special& s) {
+// `shared_bytes`: see finalizer.h.
+Outcome LocateWhole(LifeScope& scope, const void* p, size_t shared_bytes, rt::ObjectRef& object) {
+  const Outcome found = Locate(scope, p, /*at_start=*/false, object);
+  if (found.error != LifeError::kNone || (shared_bytes != 0 && SharesSlots(scope, object))) {
+    return found;
+  }
+  return Locate(scope, p, /*at_start=*/true, object);
+}
+
+bool RefersToObject(LifeScope& scope, const rt::ObjectRef& object, const void* p,
+                    size_t shared_bytes, const void* arg, const Special& s) {
   const uintptr_t begin = shared_bytes != 0 ? reinterpret_cast<uintptr_t>(p) : object.base;
   const size_t bytes = shared_bytes != 0 ? shared_bytes : rt::SlotBytes(scope.heap(), object);
-  if (!Captures(s, begin, bytes) && reinterpret_cast<uintptr_t>(arg) - begin >= bytes) {
-    return absl::OkStatus();
+  return Captures(s, begin, bytes) || reinterpret_cast<uintptr_t>(arg) - begin < bytes;
+}
+
+// Takes the record back if it was not added. One that was replaced named a gc_queue that is gone.
+Outcome AddAlone(LifeScope& scope, const rt::ObjectRef& object, Special* s) {
+  scope.ShadeRecord(*s);
+  Special* replaced = nullptr;
+  const rt::Specials::Added added =
+      scope.specials().AddFinalizer(scope.SlotOf(object), s, replaced);
+  if (replaced != nullptr) {
+    scope.finalizers().NoteUnregistered(replaced->guardian);
+    scope.Retire(replaced);
   }
-  return absl::InvalidArgumentError(
-      "the function or its argument refers to the object, which would never die");
+  if (added == rt::Specials::Added::kYes) return {};
+  scope.Recycle(s);
+  return {added == rt::Specials::Added::kHadOne ? LifeError::kHasOne : LifeError::kNoMemory};
+}
+
+Outcome TryAddFinalizer(void* p, size_t shared_bytes, const CallbackType* type, uintptr_t data) {
+  LifeScope scope;
+  rt::ObjectRef object;
+  const Outcome located = LocateWhole(scope, p, shared_bytes, object);
+  if (located.error != LifeError::kNone) return located;
+  Special* s = scope.New(SpecialKind::kFinalizer, p, data);
+  if (s == nullptr) return {LifeError::kNoMemory};
+  s->type = type;
+  if (RefersToObject(scope, object, p, shared_bytes, nullptr, *s)) {
+    scope.Recycle(s);
+    return {LifeError::kCaptured};
+  }
+  return AddAlone(scope, object, s);
+}
+
+Outcome TryAddCleanup(const void* p, size_t shared_bytes, const CallbackType* type, uintptr_t data,
+                      const void* arg, uint64_t id) {
+  LifeScope scope;
+  rt::ObjectRef object;
+  const Outcome located = Locate(scope, p, /*at_start=*/false, object);
+  if (located.error != LifeError::kNone) return located;
+  Special* s = scope.New(SpecialKind::kCleanup, p, data);
+  if (s == nullptr) return {LifeError::kNoMemory};
+  s->type = type;
+  s->id = id;
+  if (RefersToObject(scope, object, p, shared_bytes, arg, *s)) {
+    scope.Recycle(s);
+    return {LifeError::kCaptured};
+  }
+  scope.ShadeRecord(*s);
+  if (scope.specials().Add(scope.SlotOf(object), s)) return {};
+  scope.Recycle(s);
+  return {LifeError::kNoMemory};
+}
+
+// Takes the record out, ends its function object, and recycles it.
+struct TakenOut {
+  const CallbackType* type = nullptr;
+  uintptr_t data = 0;
+  explicit operator bool() const { return type != nullptr; }
+};
+template <class Pred>
+TakenOut TakeOut(LifeScope& scope, const rt::ObjectRef& object, Pred&& pred) {
+  Special* s = scope.specials().Remove(scope.SlotOf(object), pred);
+  if (s == nullptr) return {};
+  const TakenOut taken{s->type, s->word()};
+  scope.Retire(s);
+  return taken;
+}
+
+Outcome TryClearFinalizer(void* p, TakenOut& taken) {
+  LifeScope scope;
+  rt::ObjectRef object;
+  const Outcome located = Locate(scope, p, /*at_start=*/false, object);
+  if (located.error != LifeError::kNone) return located;
+  taken = TakeOut(scope, object, [&](const Special& r) {
+    return r.kind == SpecialKind::kFinalizer && r.address == reinterpret_cast<uintptr_t>(p);
+  });
+  return {taken ? LifeError::kNone : LifeError::kNotFound};
+}
+
+Outcome TryRegister(rt::Guardian* g, void* p, size_t shared_bytes) {
+  LifeScope scope;
+  rt::ObjectRef object;
+  const Outcome located = LocateWhole(scope, p, shared_bytes, object);
+  if (located.error != LifeError::kNone) return located;
+  Special* s = scope.New(SpecialKind::kGuardian, p, 0);
+  if (s == nullptr) return {LifeError::kNoMemory};
+  s->guardian = g;
+  scope.finalizers().NoteRegistered(g);
+  const Outcome added = AddAlone(scope, object, s);
+  if (added.error != LifeError::kNone) scope.finalizers().NoteUnregistered(g);
+  return added;
 }
 
 }  // namespace
 
-absl::Status AddFinalizer(void* p, size_t shared_bytes, const CallbackType* type, uintptr_t data) {
-  constexpr const char* kWhat = "SetFinalizer";
+void ShadeWords(const uintptr_t* words, size_t n) noexcept {
   LifeScope scope;
-  rt::ObjectRef object;
-  const absl::Status located = Locate(scope, p, shared_bytes == 0, object);
-  if (!located.ok()) return WithPrefix(kWhat, located);
-  Special* s = scope.New(SpecialKind::kFinalizer, p, data);
-  s->type = type;
-  const absl::Status captures = CheckCaptures(scope, object, p, shared_bytes, nullptr, *s);
-  if (!captures.ok()) {
-    scope.specials().Recycle(s);
-    return WithPrefix(kWhat, captures);
-  }
-  if (!scope.specials().AddFinalizer(scope.SlotOf(object), s)) {
-    scope.specials().Recycle(s);
-    return HasOne(kWhat, p);
-  }
-  scope.ShadeRecord(*s);
-  return absl::OkStatus();
+  for (size_t i = 0; i < n; ++i) scope.ShadeIfMarking(words[i]);
+}
+
+absl::Status AddFinalizer(void* p, size_t shared_bytes, const CallbackType* type, uintptr_t data) {
+  return ToStatus("SetFinalizer", p, TryAddFinalizer(p, shared_bytes, type, data));
 }
 
 absl::Status ClearFinalizer(void* p) {
-  constexpr const char* kWhat = "ClearFinalizer";
-  Special* s;
-  {
-    LifeScope scope;
-    rt::ObjectRef object;
-    const absl::Status located = Locate(scope, p, /*at_start=*/false, object);
-    if (!located.ok()) return WithPrefix(kWhat, located);
-    s = scope.specials().Remove(scope.SlotOf(object), [&](const Special& r) {
-      return r.kind == SpecialKind::kFinalizer && r.address == reinterpret_cast<uintptr_t>(p);
-    });
-  }
-  if (s == nullptr) return absl::NotFoundError("tarn: ClearFinalizer: there is no finalizer");
-  s->type->drop(s->data);
-  LifeScope scope;
-  scope.specials().Recycle(s);
-  return absl::OkStatus();
+  TakenOut taken;
+  const Outcome outcome = TryClearFinalizer(p, taken);
+  if (taken) taken.type->drop(taken.data);
+  return ToStatus("ClearFinalizer", p, outcome);
 }
 
 absl::Status AddCleanup(const void* p, size_t shared_bytes, const CallbackType* type,
                         uintptr_t data, const void* arg, uint64_t* id) {
-  constexpr const char* kWhat = "AddCleanup";
-  LifeScope scope;
-  rt::ObjectRef object;
-  const absl::Status located = Locate(scope, p, /*at_start=*/false, object);
-  if (!located.ok()) return WithPrefix(kWhat, located);
-  Special* s = scope.New(SpecialKind::kCleanup, p, data);
-  s->type = type;
-  const absl::Status captures = CheckCaptures(scope, object, p, shared_bytes, arg, *s);
-  if (!captures.ok()) {
-    scope.specials().Recycle(s);
-    return WithPrefix(kWhat, captures);
-  }
   static std::atomic<uint64_t> last_id{0};
-  s->id = *id = last_id.fetch_add(1, std::memory_order_relaxed) + 1;  // relaxed: a number
-  scope.specials().Add(scope.SlotOf(object), s);
-  scope.ShadeRecord(*s);
-  return absl::OkStatus();
+  *id = last_id.fetch_add(1, std::memory_order_relaxed) + 1;  // relaxed: a number
+  return ToStatus("AddCleanup", p, TryAddCleanup(p, shared_bytes, type, data, arg, *id));
 }
 
-void AddDestructor(void* p, const CallbackType* type, size_t n) noexcept {
-  Instance::Get();
-  rt::EnsureAttached();
+bool AddDestructor(void* p, const CallbackType* type, size_t n) noexcept {
+  Instance& instance = Instance::Get();
+  rt::Mutator& m = rt::EnsureAttached();
   // No safepoint: with precise roots nothing refers to the new object yet.
   rt::BarrierScope barrier;
-  rt::Specials& specials = Instance::Get().collector().specials();
-  rt::Heap& heap = Instance::Get().heap();
+  rt::Specials& specials = instance.collector().specials();
+  const rt::Heap& heap = instance.heap();
   const auto address = reinterpret_cast<uintptr_t>(p);
   const rt::ObjectRef object = rt::FindTrusted(heap.cage(), heap.classes().infos(), address);
   TARN_CHECK(object);
-  Special* s = specials.New(SpecialKind::kDestructor, address, n);
+  Special* s = specials.pool().New(m.gc->records);
+  if (s == nullptr) return false;
+  s->kind = SpecialKind::kDestructor;
+  s->address = address;
+  s->data.store(n, std::memory_order_relaxed);  // relaxed: not yet in a chain
   s->type = type;
-  specials.Add({heap.cage().SpanAt(object.first_page), object.index}, s);
+  if (specials.Add({heap.cage().SpanAt(object.first_page), object.index}, s)) return true;
+  specials.pool().Delete(m.gc->records, s);
+  return false;
 }
 
 rt::Guardian* NewGuardian() {
-  LifeScope scope;
-  return scope.finalizers().NewGuardian();
+  rt::Guardian* g;
+  {
+    LifeScope scope;
+    g = scope.finalizers().NewGuardian();
+  }
+  if (g == nullptr) throw std::bad_alloc();
+  return g;
 }
 
 void DropGuardian(rt::Guardian* g) {
@@ -166,21 +269,7 @@ void DropGuardian(rt::Guardian* g) {
 }
 
 absl::Status RegisterWithGuardian(rt::Guardian* g, void* p, size_t shared_bytes) {
-  constexpr const char* kWhat = "gc_queue::Register";
-  LifeScope scope;
-  rt::ObjectRef object;
-  const absl::Status located = Locate(scope, p, shared_bytes == 0, object);
-  if (!located.ok()) return WithPrefix(kWhat, located);
-  Special* s = scope.New(SpecialKind::kGuardian, p, 0);
-  s->guardian = g;
-  scope.finalizers().NoteRegistered(g);
-  if (!scope.specials().AddFinalizer(scope.SlotOf(object), s)) {
-    scope.finalizers().NoteUnregistered(g);
-    scope.specials().Recycle(s);
-    return HasOne(kWhat, p);
-  }
-  scope.ShadeRecord(*s);
-  return absl::OkStatus();
+  return ToStatus("gc_queue::Register", p, TryRegister(g, p, shared_bytes));
 }
 
 void* PollGuardian(rt::Guardian* g) {
@@ -199,21 +288,18 @@ Cleanup MakeCleanup(const void* p, uint64_t id) {
 
 bool Cleanup::Stop() {
   if (id_ == 0) return false;
-  Special* s = nullptr;
+  internal::TakenOut taken;
   {
     LifeScope scope;
     // The slot may belong to another object by now, which has no record of this number.
     if (const rt::ObjectRef object = rt::FindLive(scope.heap(), ~hidden_)) {
-      s = scope.specials().Remove(scope.SlotOf(object), [&](const Special& r) {
+      taken = internal::TakeOut(scope, object, [&](const Special& r) {
         return r.kind == SpecialKind::kCleanup && r.id == id_;
       });
     }
   }
-  if (s == nullptr) return false;
-  s->type->drop(s->data);
-  LifeScope scope;
-  scope.specials().Recycle(s);
-  return true;
+  if (taken) taken.type->drop(taken.data);
+  return static_cast<bool>(taken);
 }
 
 size_t RunFinalizers(size_t budget) {

@@ -1,4 +1,6 @@
 // Weak pointers, maps and sets. The protocol of weak to strong: gc/life/weak_gate.h.
+#include <new>
+
 #include "gc/api/life_slots.h"
 #include "runtime/base/check.h"
 #include "tarn/gc_weak_map.h"
@@ -43,7 +45,7 @@ bool IsAliveInTheEnd(LifeScope& scope, const WeakHandle& h, uintptr_t p) {
       rt::FindTrusted(scope.heap().cage(), scope.heap().classes().infos(), p);
   if (!object) return false;
   return scope.specials().Find(scope.SlotOf(object), [&](const Special& s) {
-    return s.kind == SpecialKind::kWeak && s.data == reinterpret_cast<uintptr_t>(&h) &&
+    return s.kind == SpecialKind::kWeak && s.word() == reinterpret_cast<uintptr_t>(&h) &&
            IsMarked(scope, p);
   });
 }
@@ -52,7 +54,7 @@ WeakHandle* FindHandle(LifeScope& scope, const rt::ObjectRef& object, uintptr_t 
   WeakHandle* found = nullptr;
   scope.specials().Find(scope.SlotOf(object), [&](const Special& s) {
     if (s.kind != SpecialKind::kWeak || s.address != address) return false;
-    found = reinterpret_cast<WeakHandle*>(s.data);
+    found = reinterpret_cast<WeakHandle*>(s.word());
     return true;
   });
   return found;
@@ -75,17 +77,25 @@ WeakHandle* WeakHandleOf(const void* p) {
   auto* fresh = ::new (AllocateBytes(sizeof(WeakHandle), Scan::kNone)) WeakHandle();
   // relaxed: published by the lock of the record.
   fresh->address.store(address, std::memory_order_relaxed);
-  LifeScope scope;
-  const rt::ObjectRef object = Located(scope, p, kComplaint);
-  Special* mine = scope.New(SpecialKind::kWeak, p, reinterpret_cast<uintptr_t>(fresh));
-  Special* s = scope.specials().FindOrAdd(scope.SlotOf(object), mine, [&](const Special& other) {
-    return other.kind == SpecialKind::kWeak && other.address == address;
-  });
-  const uintptr_t handle = s->data;
-  if (s != mine) scope.specials().Recycle(mine);
-  scope.ShadeIfMarking(handle);
-  scope.ShadeIfMarking(address);
-  return static_cast<WeakHandle*>(scope.Fresh(handle));
+  uintptr_t handle = 0;
+  {
+    LifeScope scope;
+    const rt::ObjectRef object = Located(scope, p, kComplaint);
+    Special* mine = scope.New(SpecialKind::kWeak, p, reinterpret_cast<uintptr_t>(fresh));
+    const Special* s =
+        mine == nullptr
+            ? nullptr
+            : scope.specials().FindOrAdd(scope.SlotOf(object), mine, [&](const Special& other) {
+                return other.kind == SpecialKind::kWeak && other.address == address;
+              });
+    if (s != nullptr) handle = s->word();  // it stays as long as the object, which the caller holds
+    if (s != mine) scope.Recycle(mine);
+    scope.ShadeIfMarking(handle);
+    scope.ShadeIfMarking(address);
+    scope.Fresh(handle);
+  }
+  if (handle == 0) throw std::bad_alloc();
+  return reinterpret_cast<WeakHandle*>(handle);
 }
 
 void* StrongFromWeak(WeakHandle* h) {
@@ -121,8 +131,11 @@ bool IsEntry(const Special& s, const rt::WeakTable* table, uintptr_t key) {
 }  // namespace
 
 WeakMapBase::WeakMapBase() {
-  LifeScope scope;
-  table_ = scope.specials().NewTable();
+  {
+    LifeScope scope;
+    table_ = scope.specials().NewTable();
+  }
+  if (table_ == nullptr) throw std::bad_alloc();
 }
 
 WeakMapBase::~WeakMapBase() {
@@ -132,20 +145,29 @@ WeakMapBase::~WeakMapBase() {
 }
 
 void WeakMapBase::Set(const void* key, const void* value) {
+  if (!TrySet(key, value)) throw std::bad_alloc();
+}
+
+bool WeakMapBase::TrySet(const void* key, const void* value) {
   LifeScope scope;
   const rt::ObjectRef object = Located(scope, key, kKeyComplaint);
   if (value != nullptr) Located(scope, value, "the value of a weak map is not in the heap:");
   const auto address = reinterpret_cast<uintptr_t>(key);
   const auto data = reinterpret_cast<uintptr_t>(value);
+  Special* mine = scope.New(SpecialKind::kEphemeron, key, data);
+  if (mine == nullptr) return false;
+  mine->table = table_;
+  scope.ShadeIfMarking(data);
+  scope.ShadeIfMarking(address);
   // relaxed (both): the map is the caller's; counted before the record can be taken out.
   table_->refs.fetch_add(1, std::memory_order_relaxed);
   table_->size.fetch_add(1, std::memory_order_relaxed);
-  Special* mine = scope.New(SpecialKind::kEphemeron, key, data);
-  mine->table = table_;
-  const bool is_new = scope.specials().SetEntry(scope.SlotOf(object), mine);
-  if (!is_new) scope.specials().EndEntry(mine);
-  scope.ShadeIfMarking(data);
-  scope.ShadeIfMarking(address);
+  const rt::Specials::Added added = scope.specials().SetEntry(scope.SlotOf(object), mine);
+  // It was in no chain, so no marker sees it.
+  if (added != rt::Specials::Added::kYes) {
+    scope.specials().EndEntry(scope.records(), mine, /*is_marking=*/false);
+  }
+  return added != rt::Specials::Added::kNoMemory;
 }
 
 bool WeakMapBase::Find(const void* key, void*& value) const {
@@ -156,7 +178,7 @@ bool WeakMapBase::Find(const void* key, void*& value) const {
   uintptr_t data = 0;
   const bool found = scope.specials().Find(scope.SlotOf(object), [&](const Special& s) {
     if (!IsEntry(s, table_, reinterpret_cast<uintptr_t>(key))) return false;
-    data = s.data;
+    data = s.word();
     return true;
   });
   scope.ShadeIfMarking(data);
@@ -172,7 +194,7 @@ bool WeakMapBase::Erase(const void* key) {
     return IsEntry(r, table_, reinterpret_cast<uintptr_t>(key));
   });
   if (s == nullptr) return false;
-  scope.specials().EndEntry(s);
+  scope.specials().EndEntry(scope.records(), s, scope.IsMarking());
   return true;
 }
 

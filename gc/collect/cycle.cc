@@ -24,7 +24,7 @@ Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& me
       options_(options),
       roots_(heap, layouts, memory),
       specials_(heap, memory),
-      finalizers_(specials_, memory, &Collector::ShadeForLife, this),
+      finalizers_(specials_, memory, {&ShadeForLife, &RecordsOf, &NoteRunning, this}),
       workers_(heap, layouts, queue_, specials_),
       assists_(heap, layouts, queue_, workers_, specials_),
       sweep_debt_(heap),
@@ -263,15 +263,18 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
   }
   StartMarking(record, kind);
   MarkUntilQuiet(record, &weak_gate_);
-  if (options_.verify || options_.check_mark) CheckMarksStopped();
+  const bool is_checked = options_.verify || options_.check_mark;
+  if (is_checked) CheckMarksStopped(/*is_decided=*/false);
   RescanStopped(record);
   DecideDeaths(record);
+  if (is_checked && record.revived != 0) CheckMarksStopped(/*is_decided=*/true);
   workers_.End();
   assists_.End();
   phase_.Move(Phase::kMark, Phase::kMarkTermination);
   state_.barrier_on.store(0, std::memory_order_relaxed);
   Round h3(heap_, layouts_, roots_, handshake_times_);
   RunH3(h3);
+  queue_.Thaw();
   queue_.DropFull();  // what barriers shaded since the last F: marked, or dead already
   record.end_pause = std::max(record.end_pause, h3.longest.load(std::memory_order_relaxed));
   FinishMarking(record);
@@ -339,10 +342,13 @@ void Collector::ScanGlobals(CycleRecord& record) {
 }
 
 // Marking is over when a whole F round brings nothing while the queue stayed empty since before it. Then
-// `gate` is left closing.
+// `gate` is left closing, and the queue frozen: nothing more is marked. A thread that attaches now may still
+// shade what a stale word on its stack names; if an assist marked that, nobody would mark the rest.
 void Collector::MarkUntilQuiet(CycleRecord& record, WeakGate* gate) {
   for (;;) {
+    queue_.Thaw();
     const uint32_t published = workers_.Drain();
+    queue_.Freeze();
     if (gate != nullptr) gate->Move(WeakGate::kClosing);
     Round f(heap_, layouts_, roots_, handshake_times_);
     RunF(f);
@@ -370,9 +376,13 @@ void Collector::FinishMarking(CycleRecord& record) {
   // or two.
   const uint64_t black = stats.black.load(std::memory_order_relaxed);
   const uint64_t external = HeapStats::Get(stats.external_bytes);
-  const LiveEstimate estimate = EstimateLive(
-      {record.marked, black, last_traced_, SaturatingSub(record.live_at_start, external)});
-  last_traced_ = record.marked;
+  // What came back for its destructor or finalizer is garbage that is not free yet.
+  const uint64_t traced = SaturatingSub(record.marked, record.revived);
+  LiveEstimate estimate =
+      EstimateLive({traced, black, last_traced_, SaturatingSub(record.live_at_start, external)});
+  estimate.floating += record.revived;
+  last_traced_ = traced;
+  live_marked_.store(estimate.live, std::memory_order_relaxed);
   record.marked += black;
   HeapStats::Add(stats.live, record.marked - HeapStats::Get(stats.live));
   record.marked += external;
@@ -383,7 +393,7 @@ void Collector::FinishMarking(CycleRecord& record) {
   // marked, and must do so black.
   state_.black_gen.store(0, std::memory_order_relaxed);
   phase_.Move(Phase::kMarkTermination, Phase::kOff);
-  PublishDeaths();
+  PublishDeaths(record);
   LockHolder hold(lock_);
   limiter_.StartTransition(now, /*marking=*/false, TakeUsed(now));
   limiter_.FinishTransition(now);
@@ -400,7 +410,7 @@ void Collector::FinishMarking(CycleRecord& record) {
   // With the world stopped nothing needs room for sweeping: it is done when it is needed.
   external_marked_ = external;
   CommitLocked(/*sweep_done=*/options_.stop_the_world != 0);
-  NoteRoomLocked(record.marked, black);
+  NoteRoomLocked(record.marked, black + record.revived);
   if (options_.stop_the_world == 0) sweep_debt_.Set(HeapStats::Get(stats.trigger));
 }
 

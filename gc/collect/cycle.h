@@ -109,6 +109,8 @@ class Collector {
   int SetCpuLimit(int percent);
   // See WaitForRoom in cycle_limits.cc. `waits` is 0 at the first refusal.
   bool WaitForRoom(int& waits);
+  // See cycle_deaths.cc.
+  bool WaitForDestructors(Mutator& m);
   // `bytes` more, or less, of memory outside the heap belong to objects. Never waits.
   void AdjustExternal(int64_t bytes);
   // Counts up when the CPU limiter begins to limit; a futex.
@@ -147,6 +149,7 @@ class Collector {
   int64_t NapNanosFor(uint64_t bytes) const;
   bool IsPastGoal(uint64_t bytes) const;
   bool IsFarPastGoal(uint64_t bytes) const;
+  bool HasBacklog() const;
   bool IsCycleWanted() const;
   template <class F>
   void Hold(F&& wait);
@@ -182,11 +185,17 @@ class Collector {
   void MarkUntilQuiet(CycleRecord& record, WeakGate* gate = nullptr);
   static void ShadeForLife(void* self, Mutator& m, uintptr_t p);
   void ScanLives(MarkSink& sink);
-  bool ReviveReady();
+  static RecordPool::Own& RecordsOf(Mutator& m);
+  static void NoteRunning(Mutator& m, int change);
+  void Revive();
   void DecideDeaths(CycleRecord& record);
-  void DecideDeathsStopped();
-  void PublishDeaths();
-  void CheckMarksStopped();
+  void DecideDeathsStopped(CycleRecord& record);
+  uint64_t MarkedSoFar();
+  void PublishDeaths(const CycleRecord& record);
+  void DrainStopped();
+  void CheckMarksStopped(bool is_decided);
+  void VerifyFromRecords(bool is_decided);
+  void VisitRevived(LifeVisitor& visitor);
   void RescanStopped(CycleRecord& record);
   void FinishMarking(CycleRecord& record);
   void Report(CycleRecord& record, int64_t start);
@@ -228,7 +237,8 @@ class Collector {
   int64_t limiter_wall_ ABSL_GUARDED_BY(lock_) = 0;
   CycleTotals totals_ ABSL_GUARDED_BY(lock_);
   uint64_t last_traced_ = 0;  // the driver's: what the last cycle marked, without black allocation
-  Lock cycle_lock_;           // held by the driver during a cycle, by fork() around it
+  std::atomic<uint64_t> live_marked_{0};  // what it found that will live on
+  Lock cycle_lock_;                       // held by the driver during a cycle, by fork() around it
   std::atomic<uint32_t> forks_waiting_{0};  // futex: the driver lets them go first
 
   std::atomic<uint32_t> driver_held_{0};      // futex: the driver sleeps on it between two spans

@@ -8,8 +8,11 @@
 //   revive       objects that the program will see again are shaded, and marking goes on until quiet
 //   flip         the lists are published
 //
-// So every object is judged by the same marks, no weak reference can reach one that comes back, and
+// The mark queue is frozen when it is quiet, so every object is judged by the same marks: what a thread
+// that attaches now shades is marked already, or dead. No weak reference can reach one that comes back, and
 // sweeping knows nothing of records.
+#include <time.h>
+
 #include <cstring>
 
 #include "gc/collect/cycle.h"
@@ -17,7 +20,10 @@
 #include "gc/collect/life_roots.h"
 #include "gc/collect/mutator_gc.h"
 #include "gc/collect/shade.h"
+#include "gc/collect/verifier.h"
 #include "runtime/base/check.h"
+#include "runtime/base/clock.h"
+#include "runtime/thread/runtime_scope.h"
 #include "tarn/internal/mutator_block.h"
 
 namespace tarn::rt {
@@ -26,13 +32,13 @@ namespace {
 // Destructors of types that chose so. They use nothing of tarn's: the driver is no mutator.
 void DestroyNow(SpecialList& list, Specials& specials) {
   while (Special* s = list.Pop()) {
-    s->type->run(s->data, reinterpret_cast<void*>(s->address));
+    s->type->run(s->word(), reinterpret_cast<void*>(s->address));
     std::memset(reinterpret_cast<void*>(s->address), 0,
                 s->type->trace_bytes);  // Trace may see it yet
     if (internal::t_block.mutator != nullptr) {
       Fatal("a destructor that runs at the sweep has used the collected heap");
     }
-    specials.Recycle(s);
+    specials.pool().Delete(specials.driver_records(), s);
   }
 }
 
@@ -42,6 +48,12 @@ void Collector::ShadeForLife(void* self, Mutator& m, uintptr_t p) {
   Shade(static_cast<Collector*>(self)->heap_, *m.gc, p);
 }
 
+RecordPool::Own& Collector::RecordsOf(Mutator& m) { return m.gc->records; }
+
+void Collector::NoteRunning(Mutator& m, int change) {
+  m.gc->running_finalizers += static_cast<uint32_t>(change);
+}
+
 void Collector::ScanLives(MarkSink& sink) {
   LifeRoots visitor(heap_, sink);
   specials_.VisitRoots(visitor);
@@ -49,35 +61,95 @@ void Collector::ScanLives(MarkSink& sink) {
   sink.Flush();
 }
 
-// Grey items for what `deaths` gives back to the program; false if there is none.
-bool Collector::ReviveReady() {
-  MarkSink sink(queue_);
-  bool any = false;
-  for (const Special* s = deaths_.ready.head(); s != nullptr; s = s->next) {
-    if (s->kind == SpecialKind::kCleanup) continue;
-    sink.Push(s->address & ~kItemTagMask);
-    any = true;
+// What the program will see again, and what waits for destructors.
+void Collector::VisitRevived(LifeVisitor& visitor) {
+  for (const SpecialList* list : {&deaths_.calls, &deaths_.destructors, &deaths_.traced}) {
+    for (const Special* s = list->head(); s != nullptr; s = s->Next()) {
+      if (s->kind != SpecialKind::kCleanup) visitor.Object(s->address);
+    }
   }
-  return any;
+  for (const Special* s = deaths_.guarded.head(); s != nullptr; s = s->Next()) {
+    // relaxed: whoever drops the queue meanwhile finds its objects gone a cycle later.
+    if (s->guardian->is_gone.load(std::memory_order_relaxed) == 0) visitor.Object(s->address);
+  }
+  finalizers_.VisitDestructors(visitor);
+}
+
+void Collector::Revive() {
+  MarkSink sink(queue_);
+  LifeRoots visitor(heap_, sink);
+  VisitRevived(visitor);
+}
+
+void Collector::VerifyFromRecords(bool is_decided) {
+  struct Lives {
+    Collector* collector;
+    bool is_decided;
+  } lives{this, is_decided};
+  const auto visit = [](void* arg, LifeVisitor& visitor) {
+    const auto& l = *static_cast<Lives*>(arg);
+    l.collector->specials_.VisitRoots(visitor);
+    l.collector->finalizers_.VisitRoots(visitor);
+    if (l.is_decided) l.collector->VisitRevived(visitor);
+  };
+  VerifyReachable(heap_, layouts_, roots_.cells(), {visit, &lives});
 }
 
 void Collector::DecideDeaths(CycleRecord& record) {
   weak_gate_.Move(WeakGate::kFinal);
-  specials_.Decide(/*may_destroy=*/true, deaths_);
+  specials_.Decide(/*may_destroy=*/true, record.number, deaths_);
   weak_gate_.Move(WeakGate::kOpen);
   DestroyNow(deaths_.destroy_now, specials_);
-  if (deaths_.ready.Empty()) return;  // the round of H3 comes before the flip
-  Round f(heap_, layouts_, roots_, handshake_times_);
-  RunF(f);  // keeps I2 of the gate
-  if (ReviveReady()) MarkUntilQuiet(record);
+  const uint64_t before = MarkedSoFar();
+  if (!deaths_.Empty() || finalizers_.ready_count() != 0) {
+    Round f(heap_, layouts_, roots_, handshake_times_);
+    RunF(f);  // keeps I2 of the gate; else the round of H3 does, before the flip
+    Revive();
+    MarkUntilQuiet(record);
+  }
+  record.revived = MarkedSoFar() - before;
 }
 
 // The world is stopped: nobody is between a gate and a reference.
-void Collector::DecideDeathsStopped() {
-  specials_.Decide(/*may_destroy=*/false, deaths_);
-  if (ReviveReady()) workers_.Drain(/*stopped=*/true);
+void Collector::DecideDeathsStopped(CycleRecord& record) {
+  specials_.Decide(/*may_destroy=*/false, record.number, deaths_);
+  const uint64_t before = MarkedSoFar();
+  Revive();
+  workers_.Drain(/*stopped=*/true);
+  record.revived = MarkedSoFar() - before;
 }
 
-void Collector::PublishDeaths() { finalizers_.Publish(deaths_.ready); }
+uint64_t Collector::MarkedSoFar() {
+  return workers_.totals().bytes.load(std::memory_order_relaxed);  // relaxed: no marker is active
+}
+
+// After the flip: no marker looks at records any more.
+void Collector::PublishDeaths(const CycleRecord& record) {
+  specials_.RecycleRetired();
+  finalizers_.Publish(deaths_, record.revived);
+}
+
+// Memory was refused although a collection is over: what it found dead may wait for its destructor. Waits
+// until that has run, as a blocked thread, but not for a function that hangs. True if the next collection
+// may free more.
+bool Collector::WaitForDestructors(Mutator& m) {
+  constexpr int64_t kLookNanos = 1'000'000, kMaxStallNanos = 1'000'000'000;
+  if (m.gc->running_finalizers != 0 || finalizers_.backlog_bytes() == 0) return false;
+  const uint64_t before = finalizers_.run_count();
+  const uint64_t target = before + finalizers_.ready_count();
+  RunBlocked([&] {
+    finalizers_.Kick();
+    uint64_t last = before;
+    for (int64_t moved = MonotonicNanos(); MonotonicNanos() - moved < kMaxStallNanos;) {
+      const uint64_t now = finalizers_.run_count();
+      if (now >= target || !finalizers_.IsThreadWanted()) return;
+      if (now != last) moved = MonotonicNanos();
+      last = now;
+      const timespec nap{0, kLookNanos};
+      nanosleep(&nap, nullptr);
+    }
+  });
+  return finalizers_.run_count() != before;
+}
 
 }  // namespace tarn::rt

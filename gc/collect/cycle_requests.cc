@@ -134,11 +134,22 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
   if (phase_.Get() == Phase::kOff) sweep_debt_.Pay(bytes);
   // A cycle that is due has not begun to mark: what is allocated until then is marked by nobody's
   // assists.
+  const uint32_t done = completed_.load(std::memory_order_relaxed);  // relaxed: the wait compares
   if (options_.stop_the_world == 0 && !assists_.limited() && IsPastGoal(bytes) && IsCycleWanted()) {
     m.cache->FlushLive();
-    const uint32_t done = completed_.load(std::memory_order_relaxed);  // relaxed: the wait compares
+    Hold([&] { FutexWait(completed_, done, NapNanosFor(bytes)); });
+  } else if (finalizers_.backlog_bytes() != 0 && HasBacklog() && m.gc->running_finalizers == 0) {
     Hold([&] { FutexWait(completed_, done, NapNanosFor(bytes)); });
   }
+}
+
+// What waits for destructors is more than what is alive: the thread that runs them gets time. Otherwise a
+// program that makes such objects faster than they can be destroyed would fill the machine with dead ones.
+bool Collector::HasBacklog() const {
+  constexpr uint64_t kMinBytes = uint64_t{8} << 20;
+  // relaxed: a stale number naps once more or less.
+  return finalizers_.backlog_bytes() >
+         std::max(kMinBytes, live_marked_.load(std::memory_order_relaxed));
 }
 
 void Collector::Assist(Mutator& m, uint64_t bytes) {

@@ -19,9 +19,7 @@ class LifeRoots final : public LifeVisitor {
     if (const ObjectRef r = FindObject(heap_, p)) sink_.Push(r.base);
   }
   void Contents(uintptr_t object) override { sink_.Push(object | kContentsTag); }
-  void Words(const uintptr_t* begin, const uintptr_t* end) override {
-    ScanWordsConservatively(heap_, begin, end, sink_);
-  }
+  void Word(uintptr_t word) override { ScanWordsConservatively(heap_, &word, &word + 1, sink_); }
 
  private:
   const Heap& heap_;

@@ -249,7 +249,7 @@ class ItemVisitor final : public LifeVisitor {
   explicit ItemVisitor(Marker& marker) : marker_(marker) {}
   void Object(uintptr_t p) override { marker_.Push(p & ~kItemTagMask); }
   void Contents(uintptr_t object) override { marker_.Push(object | kContentsTag); }
-  void Words(const uintptr_t*, const uintptr_t*) override {}
+  void Word(uintptr_t) override {}
 
  private:
   Marker& marker_;

@@ -9,6 +9,7 @@
 
 #include "gc/collect/mark_queue.h"
 #include "gc/collect/root_cells.h"
+#include "gc/life/record_pool.h"
 #include "tarn/internal/construction.h"
 #include "tarn/root.h"
 
@@ -29,7 +30,10 @@ class MutatorGc {
   CallbackNode* roots = nullptr;  // changed inside the runtime only
   // With precise roots: what the last slow path returned, until the program has had time to root it.
   const void* fresh = nullptr;
-  RootCells::Own root_cells;                       // changed inside the runtime only
+  uint32_t running_finalizers =
+      0;                      // functions of the program that it runs for objects that have died
+  RootCells::Own root_cells;  // changed inside the runtime only
+  RecordPool::Own records;    // likewise
   internal::Construction* constructing = nullptr;  // nodes on the owner's stack
 };
 

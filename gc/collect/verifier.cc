@@ -53,7 +53,7 @@ uint64_t BitWord(Heap& heap, unsigned table, size_t first, size_t w) {
 
 // What the words of one parent lead to must be marked. Also the Tracer of objects with a Trace
 // method.
-class MarkCheck final : public Tracer {
+class MarkCheck final : public Tracer, public LifeVisitor {
  public:
   // What is found goes to `reached`, if that is not null.
   MarkCheck(Heap& heap, const LayoutTable& layouts, MarkCheckExtent extent,
@@ -96,6 +96,10 @@ class MarkCheck final : public Tracer {
     }
   }
 
+  void Object(uintptr_t p) override { CheckRecord(p); }
+  void Word(uintptr_t word) override { CheckRecord(word); }
+  void Contents(uintptr_t object) override { CheckObject(object); }
+
   void CheckCells(const uintptr_t* begin, const uintptr_t* end) {
     parent_ = reinterpret_cast<uintptr_t>(begin);
     what_ = "root cells ";
@@ -105,6 +109,12 @@ class MarkCheck final : public Tracer {
   }
 
  private:
+  void CheckRecord(uintptr_t p) {
+    parent_ = 0;
+    what_ = "record of an object ";
+    if (heap_.cage().Contains(p)) CheckChild(0, p, true);
+  }
+
   static void VisitPointer(Tracer* self, uintptr_t p) {
     static_cast<MarkCheck*>(self)->CheckChild(0, p, true);
   }
@@ -173,12 +183,14 @@ void VerifyHeap(Heap& heap) {
   TARN_CHECK(freed == HeapStats::Get(st.freed_objects));
 }
 
-void VerifyReachable(Heap& heap, const LayoutTable& layouts, const RootCells& cells) {
+void VerifyReachable(Heap& heap, const LayoutTable& layouts, const RootCells& cells,
+                     const LivesToVerify& lives) {
   ReachedSet reached(heap.os(), heap.cage());
   if (!reached.ok()) return;
   MarkCheck check(heap, layouts, MarkCheckExtent::kBarriered, &reached);
   cells.ForEachBlock(
       [&](const uintptr_t* begin, const uintptr_t* end) { check.CheckCells(begin, end); });
+  lives.visit(lives.arg, check);
   while (const uintptr_t object = reached.Take()) check.CheckObject(object);
 }
 

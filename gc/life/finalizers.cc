@@ -2,6 +2,8 @@
 
 #include <cxxabi.h>
 
+#include <cstdlib>
+#include <cstring>
 #include <exception>
 
 #include "runtime/base/check.h"
@@ -16,24 +18,34 @@ namespace tarn::rt {
 
 // --- The driver ---
 
-void Finalizers::Publish(SpecialList& ready) {
-  if (ready.Empty()) return;
-  LockHolder hold(lock_);
-  uint64_t n = 0;
-  while (Special* s = ready.Pop()) {
-    if (s->kind != SpecialKind::kGuardian) {
-      ready_.Append(s);
-      ++n;
-    } else if (!s->guardian->is_gone) {
-      s->guardian->ready.Append(s);
-    } else {
+void Finalizers::Publish(Deaths& deaths, uint64_t bytes) {
+  if (deaths.Empty()) return;
+  const uint64_t n = deaths.calls.size() + deaths.destructors.size() + deaths.traced.size();
+  SpecialList unused;
+  {
+    LockHolder hold(lock_);
+    calls_.Splice(deaths.calls);
+    destructors_.Splice(deaths.destructors);
+    traced_.Splice(deaths.traced);
+    ready_count_.fetch_add(n, std::memory_order_relaxed);
+    backlog_.store(bytes, std::memory_order_relaxed);
+  }
+  while (!deaths.guarded.Empty()) {
+    LockHolder hold(lock_);
+    for (size_t i = 0; i < kWalkPiece; ++i) {
+      Special* s = deaths.guarded.Pop();
+      if (s == nullptr) break;
       Guardian* g = s->guardian;
-      --g->registered;
-      ReleaseIfUnused(g);
-      specials_.Recycle(s);
+      if (g->is_gone.load(std::memory_order_relaxed) == 0) {
+        g->ready.Append(s);
+      } else {
+        --g->registered;
+        ReleaseIfUnused(g);
+        unused.Append(s);
+      }
     }
   }
-  ready_count_.fetch_add(n, std::memory_order_relaxed);
+  while (Special* s = unused.Pop()) specials_.pool().Delete(specials_.driver_records(), s);
 }
 
 void Finalizers::Kick() {
@@ -52,14 +64,35 @@ void Finalizers::StartThread() {
   uint32_t expected = 0;
   // relaxed: only who changes it starts a thread.
   if (!has_thread_.compare_exchange_strong(expected, 1, std::memory_order_relaxed)) return;
+  // Objects with static storage that functions of the program use, and that were there before the first
+  // function ran, end after this handler.
+  static Finalizers* at_exit = nullptr;
+  if (at_exit == nullptr) {
+    at_exit = this;
+    std::atexit([] { at_exit->StopForExit(); });
+  }
   if (SpawnRuntimeThread("tarn-fin", &Finalizers::ThreadMain, this) != 0) {
     has_thread_.store(0, std::memory_order_relaxed);
   }
 }
 
+void Finalizers::StopForExit() {
+  constexpr int64_t kMaxWaitNanos = 1'000'000'000;
+  // seq_cst: pairs with RunReady; it sees this, or is seen busy here.
+  is_exiting_.store(1, std::memory_order_seq_cst);
+  const int64_t until = MonotonicNanos() + kMaxWaitNanos;
+  for (;;) {
+    const uint32_t busy = busy_thread_.load(std::memory_order_seq_cst);  // seq_cst: as above
+    const int64_t left = until - MonotonicNanos();
+    // It may be a function of the program that ends the process.
+    if (busy == 0 || busy == static_cast<uint32_t>(CurrentThreadId()) || left <= 0) return;
+    RunBlocked([&] { FutexWait(busy_thread_, busy, left); });
+  }
+}
+
 void Finalizers::Visit(const Special& s, LifeVisitor& visitor) {
   if (s.kind != SpecialKind::kCleanup) visitor.Object(s.address);
-  if (s.has_function()) visitor.Words(s.words(), s.words() + s.word_count());
+  if (s.has_function()) s.ForEachWord([&](uintptr_t word) { visitor.Word(word); });
 }
 
 void Finalizers::VisitRoots(LifeVisitor& visitor) {
@@ -67,28 +100,50 @@ void Finalizers::VisitRoots(LifeVisitor& visitor) {
   {
     LockHolder hold(lock_);
     for (const Running* r = running_; r != nullptr; r = r->next) visit(*r->special);
-    ready_.StartWalk();
+    calls_.StartWalk();
     for (Guardian* g = guardians_; g != nullptr; g = g->next) g->ready.StartWalk();
   }
   for (bool more = true; more;) {
     LockHolder hold(lock_);
-    more = ready_.Walk(kWalkPiece, visit);
+    more = calls_.Walk(kWalkPiece, visit);
     for (Guardian* g = guardians_; g != nullptr && !more; g = g->next) {
       more = g->ready.Walk(kWalkPiece, visit);
     }
   }
 }
 
+void Finalizers::VisitDestructors(LifeVisitor& visitor) {
+  const auto visit = [&](const Special& s) { Visit(s, visitor); };
+  {
+    LockHolder hold(lock_);
+    destructors_.StartWalk();
+    traced_.StartWalk();
+  }
+  for (bool more = true; more;) {
+    LockHolder hold(lock_);
+    more = destructors_.Walk(kWalkPiece, visit) || traced_.Walk(kWalkPiece, visit);
+  }
+}
+
 void Finalizers::WarnIfSlow(int64_t now) {
-  LockHolder hold(lock_);
-  for (Running* r = running_; r != nullptr; r = r->next) {
-    if (r->is_reported || now - r->since < kSlowNanos) continue;
-    r->is_reported = true;
+  for (;;) {
+    const char* name = nullptr;  // static storage
+    int64_t seconds = 0;
+    {
+      LockHolder hold(lock_);
+      for (Running* r = running_; r != nullptr && name == nullptr; r = r->next) {
+        if (r->is_reported || now - r->since < kSlowNanos) continue;
+        r->is_reported = true;
+        name = r->special->type->name;
+        seconds = (now - r->since) / 1'000'000'000;
+      }
+    }
+    if (name == nullptr) return;
     RawLine()
         .Str("tarn: a finalizer or destructor has been running for ")
-        .Dec((now - r->since) / 1'000'000'000)
+        .Dec(seconds)
         .Str(" s and keeps others waiting: ")
-        .Str(r->special->type->name)
+        .Str(name)
         .WriteTo();
   }
 }
@@ -99,29 +154,43 @@ void Finalizers::ShadeRecord(const Special& s) {
   // relaxed: the thread's own flag, inside the runtime.
   if (internal::t_block.barrier_on.load(std::memory_order_relaxed) == 0) return;
   Mutator& m = *Mutator::Current();
-  if (s.kind != SpecialKind::kCleanup) shade_(shade_arg_, m, s.address);
+  if (s.kind != SpecialKind::kCleanup) hooks_.shade(hooks_.arg, m, s.address);
   if (!s.has_function()) return;
-  for (size_t i = 0; i < s.word_count(); ++i) shade_(shade_arg_, m, s.words()[i]);
+  s.ForEachWord([&](uintptr_t word) { hooks_.shade(hooks_.arg, m, word); });
+}
+
+// Of a record that is in no chain: markers do not see it.
+void Finalizers::Recycle(Special* s) {
+  specials_.pool().Delete(hooks_.records(*Mutator::Current()), s);
+}
+
+// The list whose first record runs next: I3. Null if there is none, but for those that have to wait.
+ReadyList* Finalizers::NextList(bool is_marking) {
+  ReadyList* first = nullptr;
+  for (ReadyList* list : {&calls_, &destructors_, &traced_}) {
+    if (list->head() == nullptr || (list == &traced_ && is_marking)) continue;
+    if (first == nullptr || list->head()->id < first->head()->id) first = list;
+  }
+  return first;
 }
 
 bool Finalizers::TakeOne(Running& running) {
   EnsureAttached();
   RuntimeScope scope;
   LockHolder hold(lock_);
-  Special* s = ready_.head();
-  if (s == nullptr) return false;
-  const uint32_t trace_bytes = s->kind == SpecialKind::kDestructor ? s->type->trace_bytes : 0;
-  if (trace_bytes != 0) {
-    // relaxed: the thread's own flag, inside the runtime.
-    if (internal::t_block.barrier_on.load(std::memory_order_relaxed) != 0) return false;
+  // relaxed: the thread's own flag, inside the runtime.
+  ReadyList* list = NextList(internal::t_block.barrier_on.load(std::memory_order_relaxed) != 0);
+  if (list == nullptr) return false;
+  Special* s = list->Pop();
+  if (list == &traced_) {
     running.destruction.emplace();
-    running.destruction->Begin(reinterpret_cast<void*>(s->address), trace_bytes);  // keeps I4
+    running.destruction->Begin(reinterpret_cast<void*>(s->address), s->type->trace_bytes);  // I4
   }
-  ready_.Pop();
   ready_count_.fetch_sub(1, std::memory_order_relaxed);
   ShadeRecord(*s);  // keeps I2
   running.special = s;
   running.thread = Mutator::Current();
+  hooks_.note_running(*running.thread, 1);
   running.since = MonotonicNanos();
   running.next = running_;
   running_ = &running;
@@ -130,17 +199,20 @@ bool Finalizers::TakeOne(Running& running) {
 
 void Finalizers::Finish(Running& running) {
   const internal::CallbackType* type = running.special->type;
-  const uintptr_t data = running.special->data;
+  const uintptr_t data = running.special->word();
   {
     RuntimeScope scope;
-    LockHolder hold(lock_);
-    for (Running** link = &running_; *link != nullptr; link = &(*link)->next) {
-      if (*link != &running) continue;
-      *link = running.next;
-      break;
+    {
+      LockHolder hold(lock_);
+      for (Running** link = &running_; *link != nullptr; link = &(*link)->next) {
+        if (*link != &running) continue;
+        *link = running.next;
+        break;
+      }
+      run_count_.fetch_add(1, std::memory_order_relaxed);
     }
-    run_count_.fetch_add(1, std::memory_order_relaxed);
-    specials_.Recycle(running.special);
+    Recycle(running.special);
+    hooks_.note_running(*running.thread, -1);
   }
   type->drop(data);  // now that nobody walks over it
 }
@@ -167,7 +239,7 @@ bool Finalizers::RunOne() {
   RunningScope scope(*this);
   const Special* s = scope.special();
   if (s == nullptr) return false;
-  s->type->run(s->data, reinterpret_cast<void*>(s->address));
+  s->type->run(s->word(), reinterpret_cast<void*>(s->address));
   return true;
 }
 
@@ -188,9 +260,12 @@ class Finalizers::ThreadLife {
  public:
   explicit ThreadLife(Finalizers& owner) : owner_(owner) {}
   ~ThreadLife() {
+    owner_.SetBusy(0);
     // relaxed (both): see Kick.
     owner_.has_thread_.store(0, std::memory_order_relaxed);
-    if (owner_.ready_count() != 0) RunBlocked([this] { owner_.StartThread(); });
+    if (owner_.ready_count() != 0 && owner_.is_exiting_.load(std::memory_order_relaxed) == 0) {
+      RunBlocked([this] { owner_.StartThread(); });
+    }
   }
   ThreadLife(const ThreadLife&) = delete;
   ThreadLife& operator=(const ThreadLife&) = delete;
@@ -216,14 +291,29 @@ bool Finalizers::RunOneHere() {
   }
 }
 
+void Finalizers::SetBusy(uint32_t thread) {
+  // seq_cst: pairs with StopForExit.
+  busy_thread_.store(thread, std::memory_order_seq_cst);
+  if (thread == 0 && is_exiting_.load(std::memory_order_seq_cst) != 0) {
+    FutexWake(busy_thread_, 1 << 30);
+  }
+}
+
+void Finalizers::RunReady() {
+  SetBusy(static_cast<uint32_t>(CurrentThreadId()));
+  // seq_cst: pairs with StopForExit.
+  while (IsThreadWanted() && is_exiting_.load(std::memory_order_seq_cst) == 0 && RunOneHere()) {
+  }
+  SetBusy(0);
+}
+
 void Finalizers::Loop() {
   ThreadLife life(*this);
   for (;;) {
     // acquire: pairs with the release in Kick. Read before the look at the list: a wake that comes later
     // ends the wait below.
     const uint32_t seen = wakes_.load(std::memory_order_acquire);
-    while (thread_wanted_.load(std::memory_order_relaxed) != 0 && RunOneHere()) {
-    }
+    RunReady();
     RunBlocked([&] { FutexWait(wakes_, seen); });
   }
 }
@@ -232,7 +322,7 @@ void Finalizers::Loop() {
 
 Guardian* Finalizers::NewGuardian() {
   Guardian* g = guardians_pool_.New();
-  if (g == nullptr) Fatal("out of memory for a gc_queue");
+  if (g == nullptr) return nullptr;
   LockHolder hold(lock_);
   g->next = guardians_;
   guardians_ = g;
@@ -251,7 +341,7 @@ void Finalizers::NoteUnregistered(Guardian* g) {
 }
 
 void Finalizers::ReleaseIfUnused(Guardian* g) {
-  if (!g->is_gone || g->registered != 0) return;
+  if (g->is_gone.load(std::memory_order_relaxed) == 0 || g->registered != 0) return;
   for (Guardian** link = &guardians_; *link != nullptr; link = &(*link)->next) {
     if (*link != g) continue;
     *link = g->next;
@@ -260,36 +350,46 @@ void Finalizers::ReleaseIfUnused(Guardian* g) {
 }
 
 void Finalizers::Drop(Guardian* g) {
-  LockHolder hold(lock_);
-  g->is_gone = true;
-  while (Special* s = g->ready.Pop()) {
-    --g->registered;
-    specials_.Recycle(s);
+  SpecialList waiting;
+  {
+    LockHolder hold(lock_);
+    g->is_gone.store(1, std::memory_order_relaxed);
+    waiting = g->ready.Take();
+    g->registered -= waiting.size();
+    ReleaseIfUnused(g);
   }
-  ReleaseIfUnused(g);
+  while (Special* s = waiting.Pop()) Recycle(s);
 }
 
 uintptr_t Finalizers::Poll(Guardian* g) {
-  LockHolder hold(lock_);
-  Special* s = g->ready.Pop();
-  if (s == nullptr) return 0;
-  ShadeRecord(*s);  // keeps I2
-  --g->registered;
+  Special* s;
+  {
+    LockHolder hold(lock_);
+    s = g->ready.Pop();
+    if (s == nullptr) return 0;
+    --g->registered;
+    ShadeRecord(*s);  // keeps I2
+  }
   const uintptr_t address = s->address;
-  specials_.Recycle(s);
+  Recycle(s);
   return address;
 }
 
 void Finalizers::ChildAfterFork() {
-  // Of the functions that ran only the caller's goes on.
+  // Of the functions that ran only the caller's goes on. What another thread has half destroyed is
+  // cleared, as at the end of its destructor: Trace may see it.
   for (Running** link = &running_; *link != nullptr;) {
-    if ((*link)->thread == Mutator::Current()) {
-      link = &(*link)->next;
-    } else {
-      *link = (*link)->next;
+    Running& r = **link;
+    if (r.thread == Mutator::Current()) {
+      link = &r.next;
+      continue;
     }
+    if (r.destruction) std::memset(r.destruction->object, 0, r.destruction->bytes);
+    *link = r.next;
   }
-  has_thread_.store(0, std::memory_order_relaxed);  // relaxed: the child has one thread
+  // relaxed (both): the child has one thread
+  has_thread_.store(0, std::memory_order_relaxed);
+  busy_thread_.store(0, std::memory_order_relaxed);
   lock_.Release();
 }
 

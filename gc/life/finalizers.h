@@ -2,12 +2,16 @@
 // were found dead; objects for guardians; and the thread that runs them.
 // Not here: which objects are dead (specials.h).
 // I1 A record that is ready, or is being run, keeps its object alive if it is to be given to the program
-//    (kFinalizer, kDestructor, kGuardian), and what its function object refers to.
+//    (kFinalizer, kDestructor, kGuardian), and what its function object refers to. Objects that wait for
+//    their destructor are marked last, so that they count as the garbage that they are.
 // I2 While marking runs, whoever takes a record out shades what it keeps alive.
-// I3 The program's code runs while no lock is held, in the order in which records became ready; on
-//    several threads if several run them.
+// I3 The program's code runs while no lock is held: what an earlier cycle found first, of one cycle
+//    finalizers and cleanups in the order in which they were found, then destructors. On several threads
+//    if several run them.
 // I4 An object with a Trace method is destroyed between two cycles, or, if one begins meanwhile, listed as
 //    under construction: no marker calls Trace on what is half destroyed. Afterwards it is all zero.
+// I5 A function object is in its box, or in a frame of `run`, whose words were shaded when it was moved
+//    there while marking ran.
 // Locking: lock_ guards the lists. The driver walks long lists a piece at a time.
 #ifndef TARN_GC_LIFE_FINALIZERS_H_
 #define TARN_GC_LIFE_FINALIZERS_H_
@@ -18,6 +22,7 @@
 #include <optional>
 
 #include "absl/base/thread_annotations.h"
+#include "gc/life/guardian.h"
 #include "gc/life/special.h"
 #include "gc/life/specials.h"
 #include "runtime/base/lock.h"
@@ -26,75 +31,57 @@
 
 namespace tarn::rt {
 
-// A list of ready records that can be walked in pieces while records are taken from its head.
-class ReadyList {
- public:
-  Special* head() const { return list_.head(); }
-  void Append(Special* s) { list_.Append(s); }
-  Special* Pop() {
-    Special* s = list_.Pop();
-    if (s != nullptr && s == walked_to_) walked_to_ = list_.head();
-    return s;
-  }
-  void StartWalk() { walked_to_ = list_.head(); }
-  // f(const Special&) for at most `n` more; false when all were visited.
-  template <class F>
-  bool Walk(size_t n, F&& f) {
-    for (; n != 0 && walked_to_ != nullptr; --n) {
-      f(*walked_to_);
-      walked_to_ = walked_to_->next;
-    }
-    return walked_to_ != nullptr;
-  }
-
- private:
-  SpecialList list_;
-  Special* walked_to_ = nullptr;
-};
-
-// What a gc_queue is. It lives as long as the queue or any object registered with it.
-struct Guardian {
-  ReadyList ready;
-  uint64_t registered = 0;  // records that name it
-  bool is_gone = false;     // the queue is
-  Guardian* next = nullptr;
-};
-
 class Finalizers {
  public:
-  // Shades `p` for the calling thread, inside the runtime.
-  using ShadeFn = void (*)(void* arg, Mutator& m, uintptr_t p);
+  // What the collector does for a thread, inside the runtime.
+  struct Hooks {
+    void (*shade)(void* arg, Mutator& m, uintptr_t p);
+    RecordPool::Own& (*records)(Mutator& m);
+    // The thread begins (+1), or has ended (-1), a function of the program.
+    void (*note_running)(Mutator& m, int change);
+    void* arg;
+  };
 
-  Finalizers(Specials& specials, PersistentAlloc& memory, ShadeFn shade, void* shade_arg)
-      : specials_(specials), guardians_pool_(memory), shade_(shade), shade_arg_(shade_arg) {}
+  Finalizers(Specials& specials, PersistentAlloc& memory, const Hooks& hooks)
+      : specials_(specials), guardians_pool_(memory), hooks_(hooks) {}
   Finalizers(const Finalizers&) = delete;
   Finalizers& operator=(const Finalizers&) = delete;
 
   // --- The driver ---
 
-  // What the last cycle found: from now on the program sees it.
-  void Publish(SpecialList& ready);
+  // What the last cycle found: from now on the program sees it. `bytes`: what waits for destructors, and
+  // what that refers to.
+  void Publish(Deaths& deaths, uint64_t bytes);
   // Wakes the thread, or starts it, if something is ready and it is wanted. Outside all locks, while the
   // world runs. A thread that cannot be started is tried again after the next cycle.
   void Kick();
-  // At the start of marking: I1.
+  // At the start of marking: I1, without what waits for a destructor.
   void VisitRoots(LifeVisitor& visitor);
+  // At its end: that.
+  void VisitDestructors(LifeVisitor& visitor);
   // Prints a line, once, for each function that has run for long.
   void WarnIfSlow(int64_t now);
 
   // --- Threads ---
 
-  // Runs what became ready first. False if nothing was ready, or if it has to wait for the end of the
-  // cycle that runs (I4). What the function throws comes through,
-  // and the record is done all the same. Outside the runtime.
+  // Runs what became ready first. False if nothing was ready, or only what has to wait for the end of the
+  // cycle that runs (I4). What the function throws comes through, and the record is done all the same.
+  // Outside the runtime.
   bool RunOne();
   // Whether a thread of the collector runs what is ready (true at the start).
   void WantThread(bool wanted);
+  bool IsThreadWanted() const { return thread_wanted_.load(std::memory_order_relaxed) != 0; }
   uint64_t ready_count() const { return ready_count_.load(std::memory_order_relaxed); }
   uint64_t run_count() const { return run_count_.load(std::memory_order_relaxed); }
+  // Bytes that wait for destructors which the collector's thread runs. relaxed (both): an estimate.
+  uint64_t backlog_bytes() const {
+    return ready_count() != 0 && IsThreadWanted() ? backlog_.load(std::memory_order_relaxed) : 0;
+  }
+  // The process ends: nothing more is begun, and what tarn-fin runs gets a second to end.
+  void StopForExit();
 
   // All inside the runtime, of an attached thread.
-  Guardian* NewGuardian();
+  Guardian* NewGuardian();  // null when the system refuses memory
   void NoteRegistered(Guardian* g);
   void NoteUnregistered(Guardian* g);
   void Drop(Guardian* g);
@@ -112,7 +99,7 @@ class Finalizers {
   // A record whose function runs; on the stack of the thread.
   struct Running {
     Special* special = nullptr;
-    const Mutator* thread = nullptr;
+    Mutator* thread = nullptr;
     int64_t since = 0;
     bool is_reported = false;
     std::optional<internal::Construction> destruction;  // I4
@@ -124,25 +111,34 @@ class Finalizers {
   static void ThreadMain(void* self);
   void Loop();
   bool RunOneHere();
+  void RunReady();
+  void SetBusy(uint32_t thread);
   void StartThread();
   bool TakeOne(Running& running);
+  ReadyList* NextList(bool is_marking) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void Finish(Running& running);
   void ShadeRecord(const Special& s);
+  void Recycle(Special* s);
   static void Visit(const Special& s, LifeVisitor& visitor);
   void ReleaseIfUnused(Guardian* g) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
 
   Specials& specials_;
   Pool<Guardian> guardians_pool_;
-  const ShadeFn shade_;
-  void* const shade_arg_;
+  const Hooks hooks_;
   Lock lock_;
-  ReadyList ready_ ABSL_GUARDED_BY(lock_);
+  ReadyList calls_ ABSL_GUARDED_BY(lock_);        // finalizers and cleanups
+  ReadyList destructors_ ABSL_GUARDED_BY(lock_);  // but for those of:
+  ReadyList traced_ ABSL_GUARDED_BY(lock_);       // objects with a Trace method
   Running* running_ ABSL_GUARDED_BY(lock_) = nullptr;
   Guardian* guardians_ ABSL_GUARDED_BY(lock_) = nullptr;
   std::atomic<uint64_t> ready_count_{0};  // relaxed: numbers, changed under lock_
   std::atomic<uint64_t> run_count_{0};
+  std::atomic<uint64_t> backlog_{0};
   std::atomic<uint32_t> thread_wanted_{1};  // relaxed: looked at after each cycle and each record
   std::atomic<uint32_t> has_thread_{0};
+  std::atomic<uint32_t> is_exiting_{0};
+  std::atomic<uint32_t> busy_thread_{
+      0};                           // futex: the id of tarn-fin while it may run functions, else 0
   std::atomic<uint32_t> wakes_{0};  // futex: the thread sleeps on it
 };
 

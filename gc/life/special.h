@@ -2,9 +2,11 @@
 // Records hang on the object's slot (specials.h) until the death of the object is decided; those that
 // call the program then go to a list of what is ready (finalizers.h).
 // I1 A record is in one chain or list, or in one thread's hands.
+// I2 While it is in a chain, markers read its kind, table, data and link without a lock.
 #ifndef TARN_GC_LIFE_SPECIAL_H_
 #define TARN_GC_LIFE_SPECIAL_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -33,24 +35,35 @@ enum class SpecialKind : uint8_t {
 };
 
 struct Special {
-  Special* next = nullptr;
+  // Relaxed in a list, which one thread or a lock guards; in a chain see specials.h.
+  std::atomic<Special*> next{nullptr};
   uintptr_t address = 0;  // as the program gave it: the object's, or inside
   union {
     const internal::CallbackType* type = nullptr;
     Guardian* guardian;  // kGuardian
     WeakTable* table;    // kEphemeron
   };
-  uintptr_t data = 0;  // function object, number of elements, WeakHandle* or the ephemeron's value
-  uint64_t id : 56 = 0;  // of a cleanup: by which it is stopped
+  // Function object, number of elements, WeakHandle* or the ephemeron's value. relaxed: only the latter
+  // changes in a chain, and who changes it shades the new value.
+  std::atomic<uintptr_t> data{0};
+  // Of a cleanup in a chain: by which it is stopped. Of what is ready: the cycle that found it.
+  uint64_t id : 56 = 0;
   SpecialKind kind = SpecialKind::kCleanup;
 
-  // The words of the function object. For kFinalizer and kCleanup.
-  const uintptr_t* words() const {
-    return type->words == 0 ? &data : reinterpret_cast<const uintptr_t*>(data);
+  uintptr_t word() const { return data.load(std::memory_order_relaxed); }
+  Special* Next() const { return next.load(std::memory_order_relaxed); }
+  // f(word) for the words of the function object; has_function().
+  template <class F>
+  void ForEachWord(F&& f) const {
+    if (type->words == 0) return f(word());
+    const auto* box = reinterpret_cast<const uintptr_t*>(word());
+    for (size_t i = 0; i < type->words; ++i) f(box[i]);
   }
-  size_t word_count() const { return type->words == 0 ? 1 : type->words; }
   bool has_function() const {
     return kind == SpecialKind::kFinalizer || kind == SpecialKind::kCleanup;
+  }
+  bool comes_alone() const {
+    return kind == SpecialKind::kFinalizer || kind == SpecialKind::kGuardian;
   }
 };
 
@@ -59,24 +72,41 @@ class SpecialList {
  public:
   bool Empty() const { return head_ == nullptr; }
   Special* head() const { return head_; }
+  uint64_t size() const { return size_; }
   void Append(Special* s) {
-    s->next = nullptr;
+    s->next.store(nullptr, std::memory_order_relaxed);
     if (head_ == nullptr) {
       head_ = s;
     } else {
-      tail_->next = s;
+      tail_->next.store(s, std::memory_order_relaxed);
     }
     tail_ = s;
+    ++size_;
   }
   Special* Pop() {
     Special* s = head_;
-    if (s != nullptr) head_ = s->next;
+    if (s == nullptr) return nullptr;
+    head_ = s->Next();
+    --size_;
     return s;
+  }
+  // All of `other`, behind what is here.
+  void Splice(SpecialList& other) {
+    if (other.head_ == nullptr) return;
+    if (head_ == nullptr) {
+      head_ = other.head_;
+    } else {
+      tail_->next.store(other.head_, std::memory_order_relaxed);
+    }
+    tail_ = other.tail_;
+    size_ += other.size_;
+    other = SpecialList();
   }
 
  private:
   Special* head_ = nullptr;
   Special* tail_ = nullptr;  // meaningful while head_ is not null
+  uint64_t size_ = 0;
 };
 
 // Told what the records keep alive.
@@ -85,8 +115,8 @@ class LifeVisitor {
   virtual void Object(uintptr_t p) = 0;
   // What the object refers to, and not the object itself.
   virtual void Contents(uintptr_t object) = 0;
-  // Each word may be a pointer.
-  virtual void Words(const uintptr_t* begin, const uintptr_t* end) = 0;
+  // It may be a pointer.
+  virtual void Word(uintptr_t word) = 0;
 
  protected:
   ~LifeVisitor() = default;

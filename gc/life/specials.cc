@@ -1,20 +1,30 @@
 #include "gc/life/specials.h"
 
+#include "gc/life/guardian.h"
 #include "runtime/base/check.h"
 
 namespace tarn::rt {
+namespace {
+
+bool IsGone(const WeakTable& t) {
+  // relaxed: the values of a map that goes now may live on for one more cycle.
+  return t.is_gone.load(std::memory_order_relaxed) != 0;
+}
+
+bool IsGone(const Guardian& g) { return g.is_gone.load(std::memory_order_relaxed) != 0; }
+
+// It gives its object back to the program.
+bool Revives(const Special& s) {
+  return s.kind == SpecialKind::kFinalizer ||
+         (s.kind == SpecialKind::kGuardian && !IsGone(*s.guardian));
+}
+
+}  // namespace
 
 Specials::Specials(Heap& heap, PersistentAlloc& memory)
     : heap_(heap), memory_(memory), pool_(memory), tables_(memory) {}
 
-Special* Specials::New(SpecialKind kind, uintptr_t address, uintptr_t data) {
-  Special* s = pool_.New();
-  if (s == nullptr) Fatal("out of memory for records of objects");
-  s->kind = kind;
-  s->address = address;
-  s->data = data;
-  return s;
-}
+// --- Chains ---
 
 Specials::Block* Specials::EnsureBlock(Span* span) {
   if (Block* b = BlockOf(span)) return b;
@@ -25,20 +35,21 @@ Specials::Block* Specials::EnsureBlock(Span* span) {
   if (b != nullptr) {
     free_[size_class] = b->next;
   } else {
-    b = static_cast<Block*>(memory_.Allocate(sizeof(Block) + (slots - 1) * sizeof(Special*)));
-    if (b == nullptr) Fatal("out of memory for records of objects");
+    b = static_cast<Block*>(memory_.Allocate(sizeof(Block) + (slots - 1) * sizeof(Link)));
+    if (b == nullptr) return nullptr;
   }
   b->span = span;
   b->slots = slots;
   b->next = blocks_;
   blocks_ = b;
-  span->specials.store(b, std::memory_order_relaxed);  // relaxed: under the lock of the group
+  // release: pairs with the acquire in BlockOf.
+  span->specials.store(b, std::memory_order_release);
   return b;
 }
 
 // All heads are null again.
 void Specials::Unlink(Block* b, Block* before) {
-  b->span->specials.store(nullptr, std::memory_order_relaxed);  // relaxed: as above
+  b->span->specials.store(nullptr, std::memory_order_relaxed);  // relaxed: no marker runs
   const uint8_t size_class = heap_.classes().Info(b->span->span_class).size_class;
   LockHolder hold(list_lock_);
   if (before == nullptr && blocks_ != b) {  // others have come in front
@@ -55,45 +66,112 @@ Specials::Block* Specials::FirstBlock() {
   return blocks_;
 }
 
-bool Specials::SetEntry(SlotRef slot, Special* s) {
-  return FindOrAdd(slot, s, [&](Special& other) {
-           if (other.kind != SpecialKind::kEphemeron || other.table != s->table ||
-               other.address != s->address) {
-             return false;
-           }
-           other.data = s->data;
-           return true;
-         }) == s;
+void Specials::Insert(Block* b, uint32_t slot, Special* s) {
+  Link& head = b->heads[slot];
+  s->next.store(head.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  head.store(s, std::memory_order_release);  // release: see Link
+  ++b->count;
+  if (Keeps(*s)) b->keepers.fetch_add(1, std::memory_order_relaxed);
+  if (s->kind == SpecialKind::kEphemeron) entries_.fetch_add(1, std::memory_order_relaxed);
 }
 
-bool Specials::AddFinalizer(SlotRef slot, Special* s) {
-  return FindOrAdd(slot, s, [&](const Special& other) {
-           return (other.kind == SpecialKind::kFinalizer || other.kind == SpecialKind::kGuardian) &&
-                  other.address == s->address;
-         }) == s;
+// `link` leads to `s`.
+void Specials::TakeOut(Block* b, Link& link, Special* s) {
+  link.store(s->Next(), std::memory_order_release);  // release: see Link
+  --b->count;
+  if (Keeps(*s)) b->keepers.fetch_sub(1, std::memory_order_relaxed);
+  if (s->kind == SpecialKind::kEphemeron) entries_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-WeakTable* Specials::NewTable() {
-  WeakTable* t = tables_.New();
-  if (t == nullptr) Fatal("out of memory for weak maps");
-  has_ephemerons_.store(1, std::memory_order_relaxed);  // relaxed: see HasEphemerons
-  return t;
+bool Specials::Add(SlotRef slot, Special* s) {
+  LockHolder hold(GroupOf(slot.span).lock);
+  Block* b = EnsureBlock(slot.span);
+  if (b == nullptr) return false;
+  Insert(b, slot.index, s);
+  return true;
 }
+
+Specials::Added Specials::AddFinalizer(SlotRef slot, Special* s, Special*& replaced) {
+  LockHolder hold(GroupOf(slot.span).lock);
+  Block* b = EnsureBlock(slot.span);
+  if (b == nullptr) return Added::kNoMemory;
+  // relaxed (all): under the lock.
+  for (Link* link = &b->heads[slot.index]; Special* other = link->load(std::memory_order_relaxed);
+       link = &other->next) {
+    if (!other->comes_alone() || other->address != s->address) continue;
+    if (Revives(*other)) return Added::kHadOne;
+    TakeOut(b, *link, other);
+    replaced = other;
+    break;
+  }
+  Insert(b, slot.index, s);
+  return Added::kYes;
+}
+
+Specials::Added Specials::SetEntry(SlotRef slot, Special* s) {
+  const Special* entry = FindOrAdd(slot, s, [&](Special& other) {
+    if (other.kind != SpecialKind::kEphemeron || other.table != s->table ||
+        other.address != s->address) {
+      return false;
+    }
+    other.data.store(s->word(), std::memory_order_relaxed);  // relaxed: see Special::data
+    return true;
+  });
+  if (entry == nullptr) return Added::kNoMemory;
+  return entry == s ? Added::kYes : Added::kHadOne;
+}
+
+// --- The end of records and tables ---
+
+WeakTable* Specials::NewTable() { return tables_.New(); }
 
 void Specials::ReleaseTable(WeakTable* t) {
-  t->is_gone.store(1, std::memory_order_relaxed);
-  gone_tables_.store(1, std::memory_order_relaxed);
+  t->is_gone.store(1, std::memory_order_relaxed);  // relaxed: the release below publishes it
+  // release: pairs with the acquire in Decide, which then sees which table is gone.
+  gone_tables_.store(1, std::memory_order_release);
   // acq_rel: pairs with itself; whoever drops the last reference sees the end of all others.
   if (t->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) tables_.Delete(t);
 }
 
-void Specials::EndEntry(Special* s) {
+void Specials::ReleaseEntry(RecordPool::Own& own, Special* s) {
   WeakTable* t = s->table;
-  t->size.fetch_sub(1, std::memory_order_relaxed);
   // acq_rel: as above.
   if (t->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) tables_.Delete(t);
-  Recycle(s);
+  pool_.Delete(own, s);
 }
+
+void Specials::EndEntry(RecordPool::Own& own, Special* s, bool is_marking) {
+  s->table->size.fetch_sub(1, std::memory_order_relaxed);  // relaxed: a number
+  Retire(own, s, is_marking);
+}
+
+void Specials::Retire(RecordPool::Own& own, Special* s, bool is_marking) {
+  if (is_marking) {
+    LockHolder hold(retired_lock_);
+    s->address = reinterpret_cast<uintptr_t>(retired_);
+    retired_ = s;
+  } else if (s->kind == SpecialKind::kEphemeron) {
+    ReleaseEntry(own, s);
+  } else {
+    pool_.Delete(own, s);
+  }
+}
+
+void Specials::RecycleRetired() {
+  Special* s;
+  {
+    LockHolder hold(retired_lock_);
+    s = retired_;
+    retired_ = nullptr;
+  }
+  while (s != nullptr) {
+    auto* next = reinterpret_cast<Special*>(s->address);
+    Retire(driver_records_, s, /*is_marking=*/false);
+    s = next;
+  }
+}
+
+// --- Marking ---
 
 bool Specials::IsMarked(const Span* span, uint32_t slot) const {
   const std::atomic<uint64_t>* marks =
@@ -106,38 +184,36 @@ uintptr_t Specials::AddressOf(const Span* span, uint32_t slot) const {
   return heap_.cage().BaseOf(span) + size_t{slot} * span->elem_bytes32;
 }
 
-// --- Marking ---
-
 void Specials::VisitRecord(const Special& s, const Block& b, uint32_t slot, LifeVisitor& visitor) {
   switch (s.kind) {
     case SpecialKind::kFinalizer:
     case SpecialKind::kGuardian:
-      if (heap_.classes().Info(b.span->span_class).noscan == 0) {
+      if (Revives(s) && heap_.classes().Info(b.span->span_class).noscan == 0) {
         visitor.Contents(AddressOf(b.span, slot));
       }
       break;
     case SpecialKind::kWeak:
-      visitor.Object(s.data);
+      visitor.Object(s.word());
       break;
     case SpecialKind::kEphemeron:
-      // relaxed: the values of a map that goes now may live on for one more cycle.
-      if (s.table->is_gone.load(std::memory_order_relaxed) == 0 && IsMarked(b.span, slot)) {
-        visitor.Object(s.data);
-      }
+      if (!IsGone(*s.table) && IsMarked(b.span, slot)) visitor.Object(s.word());
       break;
     case SpecialKind::kCleanup:
     case SpecialKind::kDestructor:
       break;
   }
-  if (s.has_function()) visitor.Words(s.words(), s.words() + s.word_count());
+  if (s.has_function()) s.ForEachWord([&](uintptr_t word) { visitor.Word(word); });
 }
 
 void Specials::VisitRoots(LifeVisitor& visitor) {
   for (Block* b = FirstBlock(); b != nullptr; b = b->next) {
-    LockHolder hold(GroupOf(b->span).lock);
-    if (b->count == 0) continue;
+    if (b->keepers.load(std::memory_order_relaxed) == 0) continue;
+    LockHolder hold(
+        GroupOf(b->span).lock);  // boxes of functions end when their record is taken out
     for (uint32_t slot = 0; slot < b->slots; ++slot) {
-      for (const Special* s = b->heads[slot]; s != nullptr; s = s->next) {
+      // relaxed: under the lock.
+      for (const Special* s = b->heads[slot].load(std::memory_order_relaxed); s != nullptr;
+           s = s->Next()) {
         VisitRecord(*s, *b, slot, visitor);
       }
     }
@@ -145,27 +221,28 @@ void Specials::VisitRoots(LifeVisitor& visitor) {
 }
 
 void Specials::KeyMarked(SlotRef slot, LifeVisitor& visitor) {
-  // relaxed: a block that is put here meanwhile holds records whose values are shaded (I3).
-  if (slot.span->specials.load(std::memory_order_relaxed) == nullptr) return;
-  Find(slot, [&](const Special& s) {
-    if (s.kind == SpecialKind::kEphemeron &&
-        s.table->is_gone.load(std::memory_order_relaxed) == 0) {
-      visitor.Object(s.data);
-    }
-    return false;
-  });
+  // A block or record that comes meanwhile holds values that are shaded (I3).
+  const Link* link = HeadOf(BlockOf(slot.span), slot.index);
+  if (link == nullptr) return;
+  // acquire: see Link.
+  for (const Special* s = link->load(std::memory_order_acquire); s != nullptr;
+       s = s->next.load(std::memory_order_acquire)) {
+    if (s->kind == SpecialKind::kEphemeron && !IsGone(*s->table)) visitor.Object(s->word());
+  }
 }
 
 // --- The end of marking ---
 
-void Specials::Decide(bool may_destroy, Deaths& deaths) {
-  // relaxed: what is dropped from now on goes at the next collection.
-  const bool gone_tables = gone_tables_.exchange(0, std::memory_order_relaxed) != 0;
+void Specials::Decide(bool may_destroy, uint64_t cycle, Deaths& deaths) {
+  // acquire: pairs with the release in ReleaseTable. What is dropped from now on goes at the next
+  // collection.
+  const bool gone_tables = gone_tables_.exchange(0, std::memory_order_acquire) != 0;
+  const Decision decision{may_destroy, gone_tables, cycle, deaths};
   Block* before = nullptr;
   for (Block* b = FirstBlock(); b != nullptr;) {
     Block* next = b->next;
     LockHolder hold(GroupOf(b->span).lock);
-    DecideBlock(*b, may_destroy, gone_tables, deaths);
+    DecideBlock(*b, decision);
     if (b->count == 0) {
       Unlink(b, before);
     } else {
@@ -175,25 +252,24 @@ void Specials::Decide(bool may_destroy, Deaths& deaths) {
   }
 }
 
-void Specials::DecideBlock(Block& b, bool may_destroy, bool gone_tables, Deaths& deaths) {
+void Specials::DecideBlock(Block& b, const Decision& d) {
   for (uint32_t slot = 0; slot < b.slots && b.count != 0; ++slot) {
-    if (b.heads[slot] == nullptr) continue;
+    if (b.heads[slot].load(std::memory_order_relaxed) == nullptr)
+      continue;  // relaxed: under the lock
     if (!IsMarked(b.span, slot)) {
-      DecideDead(b, slot, may_destroy, deaths);
-    } else if (gone_tables) {
+      DecideDead(b, slot, d);
+    } else if (d.gone_tables) {
       DropEntriesOfGoneTables(b, slot);
     }
   }
 }
 
 void Specials::DropEntriesOfGoneTables(Block& b, uint32_t slot) {
-  for (Special** link = &b.heads[slot]; *link != nullptr;) {
-    Special* s = *link;
-    // relaxed: as above.
-    if (s->kind == SpecialKind::kEphemeron && s->table->is_gone.load(std::memory_order_relaxed)) {
-      *link = s->next;
-      --b.count;
-      EndEntry(s);
+  // relaxed (all): under the lock.
+  for (Link* link = &b.heads[slot]; Special* s = link->load(std::memory_order_relaxed);) {
+    if (s->kind == SpecialKind::kEphemeron && IsGone(*s->table)) {
+      TakeOut(&b, *link, s);
+      EndEntry(driver_records_, s, /*is_marking=*/false);
     } else {
       link = &s->next;
     }
@@ -202,42 +278,45 @@ void Specials::DropEntriesOfGoneTables(Block& b, uint32_t slot) {
 
 // Records leave in the order in which they came. With a finalizer, cleanups and destructors stay for
 // the next death.
-void Specials::DecideDead(Block& b, uint32_t slot, bool may_destroy, Deaths& deaths) {
+void Specials::DecideDead(Block& b, uint32_t slot, const Decision& d) {
   Special* in_order = nullptr;
   bool comes_back = false;
-  while (Special* s = b.heads[slot]) {
-    b.heads[slot] = s->next;
-    --b.count;
-    s->next = in_order;
+  // relaxed (all): under the lock.
+  while (Special* s = b.heads[slot].load(std::memory_order_relaxed)) {
+    TakeOut(&b, b.heads[slot], s);
+    s->next.store(in_order, std::memory_order_relaxed);
     in_order = s;
-    comes_back |= s->kind == SpecialKind::kFinalizer || s->kind == SpecialKind::kGuardian;
+    comes_back |= Revives(*s);
   }
   while (Special* s = in_order) {
-    in_order = s->next;
-    switch (s->kind) {
-      case SpecialKind::kFinalizer:
-      case SpecialKind::kGuardian:
-        deaths.ready.Append(s);
-        break;
-      case SpecialKind::kCleanup:
-        comes_back ? Link(&b, slot, s) : deaths.ready.Append(s);
-        break;
-      case SpecialKind::kDestructor:
-        if (comes_back) {
-          Link(&b, slot, s);
-        } else {
-          (may_destroy && s->type->at_sweep ? deaths.destroy_now : deaths.ready).Append(s);
-        }
-        break;
-      case SpecialKind::kWeak:
-        // relaxed: the gate's release publishes it (weak_gate.h, I1).
-        reinterpret_cast<WeakHandle*>(s->data)->address.store(0, std::memory_order_relaxed);
-        Recycle(s);
-        break;
-      case SpecialKind::kEphemeron:
-        EndEntry(s);
-        break;
-    }
+    in_order = s->Next();
+    DecideDeadRecord(b, slot, s, comes_back, d);
+  }
+}
+
+void Specials::DecideDeadRecord(Block& b, uint32_t slot, Special* s, bool comes_back,
+                                const Decision& d) {
+  switch (s->kind) {
+    case SpecialKind::kFinalizer:
+      s->id = d.cycle;
+      return d.deaths.calls.Append(s);
+    case SpecialKind::kGuardian:
+      return d.deaths.guarded.Append(s);
+    case SpecialKind::kCleanup:
+      if (comes_back) return Insert(&b, slot, s);
+      s->id = d.cycle;
+      return d.deaths.calls.Append(s);
+    case SpecialKind::kDestructor:
+      if (comes_back) return Insert(&b, slot, s);
+      s->id = d.cycle;
+      if (d.may_destroy && s->type->at_sweep) return d.deaths.destroy_now.Append(s);
+      return (s->type->trace_bytes != 0 ? d.deaths.traced : d.deaths.destructors).Append(s);
+    case SpecialKind::kWeak:
+      // relaxed: the gate's release publishes it (weak_gate.h, I1).
+      reinterpret_cast<WeakHandle*>(s->word())->address.store(0, std::memory_order_relaxed);
+      return pool_.Delete(driver_records_, s);
+    case SpecialKind::kEphemeron:
+      return EndEntry(driver_records_, s, /*is_marking=*/false);
   }
 }
 

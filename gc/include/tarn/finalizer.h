@@ -7,16 +7,22 @@
 // started when first needed), or when the program calls RunFinalizers, one after the other, while no lock
 // of tarn's is held. They may allocate, collect, wait, register others and throw (on tarn-fin: one line
 // on stderr, and the next one runs). One that runs for more than ten seconds is named on stderr. Nothing
-// runs at the end of the program.
+// begins once exit() has reached the handler that tarn installed with the first of them; exit() waits up
+// to a second for the one that runs.
 //
 // Finalizers run in the order of dependency: while an object with a finalizer is not finalized and gone,
 // all that it refers to stays alive. So an object that refers to itself, or is part of a cycle that leads
 // back to it, is never finalized; cleanups have no such rule. An object with a finalizer is freed by the
 // collection after the one that found it dead, unless its finalizer made it reachable again.
 //
-// Function objects are kept by tarn. What they capture stays alive with them; a capture of the object
-// itself, or of anything that leads to it, would keep it from ever dying. The first is refused where it
-// can be told: for arguments, and for function objects without padding.
+// Function objects are kept by tarn. Pointers in the function object itself keep what they point to
+// alive; pointers in memory that it owns (the buffer of a captured std::vector) are not seen: capture a
+// gc_root there. std::function is refused. A capture of the object itself, or of anything that leads to it,
+// would keep it from ever dying. The first is refused where it can be told: for arguments, and for function
+// objects without padding.
+//
+// While more memory waits for destructors and finalizers than is alive, and tarn-fin runs them, threads
+// that allocate make short pauses for it. An allocation that the hard limit would refuse waits for them.
 //
 // Threads with precise roots: object and captured pointers must be reachable from roots during the call.
 #ifndef TARN_FINALIZER_H_

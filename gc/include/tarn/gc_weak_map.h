@@ -11,7 +11,8 @@
 // when the key is found dead, before the key's finalizer runs. The map may be anywhere: on the stack, in a
 // global, in a heap object (which then has a destructor; a map that is reachable only from one of its own
 // values through such an object stays until the key of that value dies).
-// Errors: a key or value that is not in the heap aborts with a message; a null key is never found.
+// Errors: a key or value that is not in the heap aborts with a message; a null key is never found;
+// std::bad_alloc when the system refuses memory for an entry or a map.
 // Thread-safety: all operations of all threads at once, except the end of the map.
 // May collect: no. Blocks: shortly, on a lock.
 // Cost: a record of 40 bytes per entry; an operation looks at all records of the key's object (weak
@@ -49,6 +50,8 @@ class WeakMapBase {
   size_t size() const;
 
  private:
+  bool TrySet(const void* key, const void* value);
+
   rt::WeakTable* table_;
 };
 

@@ -16,7 +16,8 @@
 // in the class the destructor runs on the collector's thread as part of the collection, and the memory is
 // freed at once; such a destructor is quick, uses nothing of tarn's (no gc_ptr is stored to, nothing
 // allocated, no gc_root ends), and throws nothing. With Destroy::kNever it does not run at all.
-// Errors: std::bad_alloc when memory cannot be had even after a collection;
+// Errors: std::bad_alloc when memory cannot be had even after a collection (also for the destructor's
+// record: the object was destroyed again);
 // std::bad_array_new_length when the size overflows.
 // Thread-safety: any thread; attaches it if need be.
 // May collect: yes. Blocks: for a collection.
@@ -53,9 +54,9 @@ enum class Destroy : uint8_t { kAfterDeath, kAtSweep, kNever };
 
 namespace internal {
 
-// The destructor of `n` objects at `p` is to run when the slot is found dead. Aborts when the system
+// The destructor of `n` objects at `p` is to run when the slot is found dead. False when the system
 // refuses memory for the record.
-void AddDestructor(void* p, const CallbackType* type, size_t n) noexcept;
+bool AddDestructor(void* p, const CallbackType* type, size_t n) noexcept;
 
 // `data` elements T, last to first as C++ does it.
 template <class T, bool kAtSweep>
@@ -83,14 +84,20 @@ constexpr Destroy DestroyOf() {
   }
 }
 
-// After the constructor: one that has thrown is followed by no destructor.
+// After the constructor: one that has thrown is followed by no destructor. Without memory for the record
+// the object ends at once.
 template <class T>
-inline T* Destroyed(T* p, size_t n = 1) noexcept {
+inline T* Destroyed(T* p, size_t n = 1) {
   using Object = std::remove_cv_t<T>;
   constexpr Destroy kHow = DestroyOf<Object>();
   if constexpr (kHow != Destroy::kNever) {
-    if (n != 0) {
-      AddDestructor(const_cast<Object*>(p), &kDestructorType<Object, kHow == Destroy::kAtSweep>, n);
+    constexpr const CallbackType* kType = &kDestructorType<Object, kHow == Destroy::kAtSweep>;
+    auto* object = const_cast<Object*>(p);
+    if (n != 0 && !AddDestructor(object, kType, n)) [[unlikely]] {
+      Construction half_destroyed;
+      half_destroyed.Begin(object, n * sizeof(Object));  // cleared afterwards
+      kType->run(n, object);
+      ThrowBadAlloc();
     }
   }
   return p;

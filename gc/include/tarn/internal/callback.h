@@ -4,7 +4,8 @@
 //    malloc. It is not changed between its registration and its call: the collector reads its words
 //    without barriers.
 // I2 `run` moves the function object to its own frame, where a scan of the stack finds what it refers
-//    to, before it calls it. The box stays readable until `drop`.
+//    to, before it calls it, and shades its words there: the stack may have been scanned before. The box
+//    stays readable until `drop`.
 #ifndef TARN_INTERNAL_CALLBACK_H_
 #define TARN_INTERNAL_CALLBACK_H_
 
@@ -31,9 +32,22 @@ struct CallbackType {
   const char* name;      // for messages; tells the type. Static storage.
 };
 
+// Shades those of the `n` words at `words` that are pointers to the heap, while marking runs.
+// Thread-safety: the calling thread's own words. May collect: no. Blocks: no.
+void ShadeWords(const uintptr_t* words, size_t n) noexcept;
+
+template <class F>
+inline constexpr bool kIsStdFunction = false;
+template <class F>
+inline constexpr bool kIsStdFunction<std::function<F>> = true;
+
 // A function object F as one word.
 template <class F>
 struct Boxed {
+  static_assert(
+      !kIsStdFunction<F>,
+      "std::function may keep what it captures in memory that the collector does not see: pass "
+      "the lambda itself");
   static_assert(alignof(F) <= 16, "function objects are aligned to 16 at most");
   static constexpr bool kInline = sizeof(F) <= sizeof(uintptr_t) &&
                                   std::is_trivially_copyable_v<F> &&
@@ -78,6 +92,12 @@ struct Boxed {
       return F(std::move(*reinterpret_cast<F*>(data)));
     }
   }
+  // Of one that has just been taken. A word was copied: it is still in the record.
+  static void Shade([[maybe_unused]] const F& f) {
+    if constexpr (!kInline && alignof(F) >= kWordBytes) {
+      ShadeWords(reinterpret_cast<const uintptr_t*>(&f), sizeof(F) / kWordBytes);
+    }
+  }
   static void Drop(uintptr_t data) {
     if constexpr (!kInline) {
       reinterpret_cast<F*>(data)->~F();
@@ -105,6 +125,7 @@ constexpr const char* TypeNameOf() {
 template <class T, class F>
 inline constexpr CallbackType kFinalizerType{[](uintptr_t data, void* object) {
                                                F f = Boxed<F>::Take(data);
+                                               Boxed<F>::Shade(f);
                                                f(static_cast<T*>(object));
                                              },
                                              &Boxed<F>::Drop,
@@ -118,6 +139,7 @@ inline constexpr CallbackType kFinalizerType{[](uintptr_t data, void* object) {
 template <class F>
 inline constexpr CallbackType kCleanupType{[](uintptr_t data, void*) {
                                              F f = Boxed<F>::Take(data);
+                                             Boxed<F>::Shade(f);
                                              f();
                                            },
                                            &Boxed<F>::Drop,
