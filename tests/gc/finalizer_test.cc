@@ -1,9 +1,13 @@
 // Finalizers: what runs, when, in which order, and what is refused.
 #include "tarn/finalizer.h"
 
+#include <atomic>
+#include <cstdlib>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -231,6 +235,56 @@ TEST_F(FinalizerTest, SmallObjectsThatShareASlotHaveOneEach) {
   EXPECT_EQ(40u, seen.size());
 }
 
+// A small T does not make a pointer into a larger object acceptable.
+TEST_F(FinalizerTest, PointersInsideLargeObjectsAreRefusedForSmallTypes) {
+  struct Large {
+    int64_t numbers[8];
+  };
+  OnOtherThread([] {
+    Large* l = make_gc<Large>();
+    const absl::Status s = SetFinalizer(reinterpret_cast<int*>(&l->numbers[1]), [](int*) {});
+    EXPECT_TRUE(absl::IsInvalidArgument(s)) << s;
+    gc_queue<int> queue;
+    EXPECT_TRUE(absl::IsInvalidArgument(queue.Register(reinterpret_cast<int*>(&l->numbers[1]))));
+  });
+}
+
+// Moves leave nothing behind, as those of a handle would.
+struct Emptied {
+  LifeNode* node;
+  uint64_t more = 0;
+
+  explicit Emptied(LifeNode* n) : node(n) {}
+  Emptied(Emptied&& other) noexcept : node(std::exchange(other.node, nullptr)) {}
+  void operator()(LifeNode*) const {
+    for (int i = 0; i < 3; ++i) std::this_thread::yield();
+    if (node->value != 4711) std::abort();
+  }
+};
+
+// The function object moves from its box to the stack at any moment of a cycle.
+TEST_F(FinalizerTest, CapturesSurviveTheirMoveToTheStackBesideMarking) {
+  std::atomic<bool> stop{false};
+  std::thread collector([&] {
+    while (!stop) Collect();
+  });
+  constexpr int kRounds = 2000 / rt::kSlowdown;
+  size_t ran = 0;
+  for (int i = 0; i < kRounds; ++i) {
+    MakeLifeNode([&](LifeNode* n) {
+      for (int k = 0; k < 10; ++k) make_gc<LifeNode>(k, nullptr, nullptr);
+      LifeNode* captured = make_gc<LifeNode>(4711, nullptr, nullptr);
+      ASSERT_TRUE(SetFinalizer(n, Emptied(captured)).ok());
+    });
+    ran += RunAllReady();
+  }
+  stop = true;
+  collector.join();
+  Collect();
+  ran += RunAllReady();
+  EXPECT_GT(ran, size_t{kRounds} / 2);
+}
+
 TEST_F(FinalizerTest, CapturesStayAlive) {
   static int sum;
   sum = 0;
@@ -391,8 +445,34 @@ TEST_F(FinalizerTest, ObjectsOfAQueueThatIsGoneDieLikeOthers) {
   EXPECT_TRUE(IsAllocated(registered));
   root = nullptr;
   Collect();
+  EXPECT_FALSE(IsAllocated(registered));  // it does not come back
+}
+
+// A queue that is gone neither keeps a cycle alive nor stands in the way of a finalizer.
+TEST_F(FinalizerTest, QueueThatIsGoneLeavesNothingBehind) {
+  Hidden cycle, other;
+  gc_root<LifeNode> root;
+  {
+    gc_queue<LifeNode> queue;
+    cycle = MakeLifeNode([&](LifeNode* n) {
+      n->next = n;
+      ASSERT_TRUE(queue.Register(n).ok());
+    });
+    other = MakeLifeNode([&](LifeNode* n) {
+      root = n;
+      ASSERT_TRUE(queue.Register(n).ok());
+    });
+    Collect();
+    EXPECT_TRUE(IsAllocated(cycle));
+  }
   Collect();
-  EXPECT_FALSE(IsAllocated(registered));
+  EXPECT_FALSE(IsAllocated(cycle));
+  OnOtherThread([&] { ASSERT_TRUE(SetFinalizer(root.get(), [](LifeNode*) {}).ok()); });
+  root = nullptr;
+  Collect();
+  EXPECT_EQ(1u, RunAllReady());
+  Collect();
+  EXPECT_FALSE(IsAllocated(other));
 }
 
 }  // namespace

@@ -252,5 +252,40 @@ TEST(ForkTest, FinalizersGoOnInParentAndChild) {
   EXPECT_TRUE(wait_for(runs, kMore + 1));
 }
 
+// Another thread is in the middle of a destructor: in the child nobody finishes it, and Trace must not see
+// what is left.
+TEST(ForkTest, ChildClearsWhatIsHalfDestroyed) {
+  TARN_SKIP_UNDER_TSAN();
+  static std::atomic<int> stage;
+  stage = 0;
+  struct Half {
+    gc_ptr<Node> node;
+    enum { kCleared, kWhole, kHalf } state = kWhole;
+    Half() : node(make_gc<Node>(uint64_t{1}, nullptr)) {}
+    ~Half() {
+      state = kHalf;
+      stage = 1;
+      while (stage == 1) std::this_thread::yield();
+    }
+    void Trace(Tracer& t) const {
+      if (state == kHalf) std::abort();
+      t.Visit(node);
+    }
+  };
+  std::atomic<uintptr_t> hidden{0};
+  rt::OnOtherThread([&] { hidden = ~reinterpret_cast<uintptr_t>(make_gc<Half>()); });
+  Collect();
+  for (int i = 0; stage != 1 && i < 100'000; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ASSERT_EQ(stage, 1);
+  InChild([&] {
+    Half* volatile found = reinterpret_cast<Half*>(~hidden.load());  // a stale word on the stack
+    for (int i = 0; i < 3; ++i) Collect();
+    return found->state != Half::kCleared || found->node != nullptr ? 1 : 0;
+  });
+  stage = 2;
+}
+
 }  // namespace
 }  // namespace tarn
