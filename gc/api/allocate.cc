@@ -42,9 +42,10 @@ void* TakeAtLimit(Instance& instance, Mutator& m, size_t bytes, F& take) {
   cache.SetAtSoftLimit(rt::SoftLimit::kPass);
   p = take(cache);
   for (int i = 0; p == nullptr && i < kMaxCollections; ++i) {
-    if (i != 0 && !collector.WaitForDestructors(m)) break;
+    const uint64_t have_run = collector.finalizers().run_count();
     collector.CollectNow();
     p = take(cache);
+    if (p == nullptr && !collector.WaitForDestructors(m, have_run)) break;
   }
   cache.SetAtSoftLimit(rt::SoftLimit::kRefuse);
   return p;

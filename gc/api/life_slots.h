@@ -51,13 +51,16 @@ class LifeScope {
   void ShadeIfMarking(uintptr_t p) {
     if (IsMarking()) Shade(heap(), *mutator_.gc, p);
   }
+  void ShadeAnyIfMarking(uintptr_t word) {
+    if (IsMarking()) ShadeAny(heap(), *mutator_.gc, word);
+  }
   // The object of a record, and what its function object holds. Before it is added: afterwards another
   // thread may take it out.
   void ShadeRecord(const Special& s) {
     if (!IsMarking()) return;
     Shade(heap(), *mutator_.gc, s.address);
     if (!s.has_function()) return;
-    s.ForEachWord([&](uintptr_t word) { Shade(heap(), *mutator_.gc, word); });
+    s.ForEachWord([&](uintptr_t word) { ShadeAny(heap(), *mutator_.gc, word); });
   }
   // A pointer that is returned to the program: with precise roots, until it has rooted it.
   void* Fresh(uintptr_t p) {

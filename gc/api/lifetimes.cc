@@ -211,7 +211,20 @@ Outcome TryRegister(rt::Guardian* g, void* p, size_t shared_bytes) {
 
 void ShadeWords(const uintptr_t* words, size_t n) noexcept {
   LifeScope scope;
-  for (size_t i = 0; i < n; ++i) scope.ShadeIfMarking(words[i]);
+  for (size_t i = 0; i < n; ++i) scope.ShadeAnyIfMarking(words[i]);
+}
+
+void Hold(HeldWords& held) noexcept {
+  Instance::Get();
+  rt::MutatorGc& gc = *rt::EnsureAttached().gc;
+  rt::RuntimeScope scope;
+  held.next = gc.held;
+  gc.held = &held;
+}
+
+void Release(HeldWords& held) noexcept {
+  rt::RuntimeScope scope;
+  rt::Unlist(*rt::Mutator::Current()->gc, held);
 }
 
 absl::Status AddFinalizer(void* p, size_t shared_bytes, const CallbackType* type, uintptr_t data) {

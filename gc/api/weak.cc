@@ -75,6 +75,9 @@ WeakHandle* WeakHandleOf(const void* p) {
   }
   // May collect; the caller holds the object.
   auto* fresh = ::new (AllocateBytes(sizeof(WeakHandle), Scan::kNone)) WeakHandle();
+  // With precise roots nothing else holds it when the next scope is entered, which may wait for a fork.
+  rt::Mutator& m = *rt::Mutator::Current();
+  if (m.options().precise_roots) m.gc->fresh = fresh;
   // relaxed: published by the lock of the record.
   fresh->address.store(address, std::memory_order_relaxed);
   uintptr_t handle = 0;

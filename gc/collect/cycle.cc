@@ -24,7 +24,8 @@ Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& me
       options_(options),
       roots_(heap, layouts, memory),
       specials_(heap, memory),
-      finalizers_(specials_, memory, {&ShadeForLife, &RecordsOf, &NoteRunning, this}),
+      finalizers_(specials_, memory,
+                  {&ShadeForLife, &RecordsOf, &BeginFinalizer, &EndFinalizer, &IsGateOpen, this}),
       workers_(heap, layouts, queue_, specials_),
       assists_(heap, layouts, queue_, workers_, specials_),
       sweep_debt_(heap),
@@ -378,10 +379,11 @@ void Collector::FinishMarking(CycleRecord& record) {
   const uint64_t external = HeapStats::Get(stats.external_bytes);
   // What came back for its destructor or finalizer is garbage that is not free yet.
   const uint64_t traced = SaturatingSub(record.marked, record.revived);
-  LiveEstimate estimate =
-      EstimateLive({traced, black, last_traced_, SaturatingSub(record.live_at_start, external)});
+  LiveEstimate estimate = EstimateLive(
+      {traced, black, last_traced_, SaturatingSub(record.live_at_start, external + last_revived_)});
   estimate.floating += record.revived;
   last_traced_ = traced;
+  last_revived_ = record.revived;
   live_marked_.store(estimate.live, std::memory_order_relaxed);
   record.marked += black;
   HeapStats::Add(stats.live, record.marked - HeapStats::Get(stats.live));

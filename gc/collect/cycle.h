@@ -110,7 +110,7 @@ class Collector {
   // See WaitForRoom in cycle_limits.cc. `waits` is 0 at the first refusal.
   bool WaitForRoom(int& waits);
   // See cycle_deaths.cc.
-  bool WaitForDestructors(Mutator& m);
+  bool WaitForDestructors(Mutator& m, uint64_t before);
   // `bytes` more, or less, of memory outside the heap belong to objects. Never waits.
   void AdjustExternal(int64_t bytes);
   // Counts up when the CPU limiter begins to limit; a futex.
@@ -186,7 +186,9 @@ class Collector {
   static void ShadeForLife(void* self, Mutator& m, uintptr_t p);
   void ScanLives(MarkSink& sink);
   static RecordPool::Own& RecordsOf(Mutator& m);
-  static void NoteRunning(Mutator& m, int change);
+  static void BeginFinalizer(Mutator& m, internal::HeldWords& box);
+  static void EndFinalizer(Mutator& m, internal::HeldWords& box);
+  static bool IsGateOpen(void* self);
   void Revive();
   void DecideDeaths(CycleRecord& record);
   void DecideDeathsStopped(CycleRecord& record);
@@ -216,7 +218,8 @@ class Collector {
   Specials specials_;
   Finalizers finalizers_;
   WeakGate weak_gate_;
-  Deaths deaths_;  // the driver's, from their decision to the flip
+  Deaths deaths_;           // the driver's, from their decision to the flip
+  bool had_ready_ = false;  // the driver's: something waited for finalizers when marking began
   MarkWorkers workers_;
   Assists assists_;
   SweepDebt sweep_debt_;
@@ -236,6 +239,7 @@ class Collector {
   int64_t idle_mark_seen_ ABSL_GUARDED_BY(lock_) = 0;
   int64_t limiter_wall_ ABSL_GUARDED_BY(lock_) = 0;
   CycleTotals totals_ ABSL_GUARDED_BY(lock_);
+  uint64_t last_revived_ = 0;
   uint64_t last_traced_ = 0;  // the driver's: what the last cycle marked, without black allocation
   std::atomic<uint64_t> live_marked_{0};  // what it found that will live on
   Lock cycle_lock_;                       // held by the driver during a cycle, by fork() around it

@@ -45,16 +45,30 @@ void DestroyNow(SpecialList& list, Specials& specials) {
 }  // namespace
 
 void Collector::ShadeForLife(void* self, Mutator& m, uintptr_t p) {
-  Shade(static_cast<Collector*>(self)->heap_, *m.gc, p);
+  ShadeAny(static_cast<Collector*>(self)->heap_, *m.gc, p);
 }
 
 RecordPool::Own& Collector::RecordsOf(Mutator& m) { return m.gc->records; }
 
-void Collector::NoteRunning(Mutator& m, int change) {
-  m.gc->running_finalizers += static_cast<uint32_t>(change);
+void Collector::BeginFinalizer(Mutator& m, internal::HeldWords& box) {
+  ++m.gc->running_finalizers;
+  box.next = m.gc->held;
+  m.gc->held = &box;
+}
+
+void Collector::EndFinalizer(Mutator& m, internal::HeldWords& box) {
+  --m.gc->running_finalizers;
+  Unlist(*m.gc, box);
+}
+
+bool Collector::IsGateOpen(void* self) {
+  return static_cast<Collector*>(self)->weak_gate_.Get() == WeakGate::kOpen;
 }
 
 void Collector::ScanLives(MarkSink& sink) {
+  // From here on the number falls, until the next lists are published. One that is taken out later is
+  // shaded by its thread, which only a round of handshakes brings here.
+  had_ready_ = finalizers_.ready_count() != 0;
   LifeRoots visitor(heap_, sink);
   specials_.VisitRoots(visitor);
   finalizers_.VisitRoots(visitor);
@@ -68,9 +82,9 @@ void Collector::VisitRevived(LifeVisitor& visitor) {
       if (s->kind != SpecialKind::kCleanup) visitor.Object(s->address);
     }
   }
+  // Also if the queue has gone since: what else is recorded of the object was put back, for it lives.
   for (const Special* s = deaths_.guarded.head(); s != nullptr; s = s->Next()) {
-    // relaxed: whoever drops the queue meanwhile finds its objects gone a cycle later.
-    if (s->guardian->is_gone.load(std::memory_order_relaxed) == 0) visitor.Object(s->address);
+    visitor.Object(s->address);
   }
   finalizers_.VisitDestructors(visitor);
 }
@@ -97,11 +111,13 @@ void Collector::VerifyFromRecords(bool is_decided) {
 
 void Collector::DecideDeaths(CycleRecord& record) {
   weak_gate_.Move(WeakGate::kFinal);
-  specials_.Decide(/*may_destroy=*/true, record.number, deaths_);
+  const bool may_destroy = specials_.HasRecords() && finalizers_.BeginDestroying();
+  specials_.Decide(may_destroy, record.number, deaths_);
   weak_gate_.Move(WeakGate::kOpen);
   DestroyNow(deaths_.destroy_now, specials_);
+  if (may_destroy) finalizers_.EndDestroying();
   const uint64_t before = MarkedSoFar();
-  if (!deaths_.Empty() || finalizers_.ready_count() != 0) {
+  if (!deaths_.Empty() || had_ready_) {
     Round f(heap_, layouts_, roots_, handshake_times_);
     RunF(f);  // keeps I2 of the gate; else the round of H3 does, before the flip
     Revive();
@@ -130,13 +146,13 @@ void Collector::PublishDeaths(const CycleRecord& record) {
 }
 
 // Memory was refused although a collection is over: what it found dead may wait for its destructor. Waits
-// until that has run, as a blocked thread, but not for a function that hangs. True if the next collection
-// may free more.
-bool Collector::WaitForDestructors(Mutator& m) {
+// until that has run, as a blocked thread, but not for a function that hangs. True if one has run since
+// `before` had (run_count): the next collection may free more.
+bool Collector::WaitForDestructors(Mutator& m, uint64_t before) {
   constexpr int64_t kLookNanos = 1'000'000, kMaxStallNanos = 1'000'000'000;
-  if (m.gc->running_finalizers != 0 || finalizers_.backlog_bytes() == 0) return false;
-  const uint64_t before = finalizers_.run_count();
-  const uint64_t target = before + finalizers_.ready_count();
+  if (m.gc->running_finalizers != 0) return false;
+  const uint64_t target =
+      finalizers_.run_count() + finalizers_.ready_count() + finalizers_.running_count();
   RunBlocked([&] {
     finalizers_.Kick();
     uint64_t last = before;

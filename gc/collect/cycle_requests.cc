@@ -139,7 +139,10 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
     m.cache->FlushLive();
     Hold([&] { FutexWait(completed_, done, NapNanosFor(bytes)); });
   } else if (finalizers_.backlog_bytes() != 0 && HasBacklog() && m.gc->running_finalizers == 0) {
-    Hold([&] { FutexWait(completed_, done, NapNanosFor(bytes)); });
+    Hold([&] {
+      finalizers_.Kick();  // there may be no thread yet, as after fork()
+      FutexWait(completed_, done, NapNanosFor(bytes));
+    });
   }
 }
 

@@ -10,6 +10,7 @@
 #include "gc/collect/mark_queue.h"
 #include "gc/collect/root_cells.h"
 #include "gc/life/record_pool.h"
+#include "tarn/internal/callback.h"
 #include "tarn/internal/construction.h"
 #include "tarn/root.h"
 
@@ -31,11 +32,21 @@ class MutatorGc {
   // With precise roots: what the last slow path returned, until the program has had time to root it.
   const void* fresh = nullptr;
   uint32_t running_finalizers =
-      0;                      // functions of the program that it runs for objects that have died
-  RootCells::Own root_cells;  // changed inside the runtime only
-  RecordPool::Own records;    // likewise
+      0;  // functions of the program that it runs for objects that have died
+  internal::HeldWords* held = nullptr;             // scanned like the stack; likewise
+  RootCells::Own root_cells;                       // changed inside the runtime only
+  RecordPool::Own records;                         // likewise
   internal::Construction* constructing = nullptr;  // nodes on the owner's stack
 };
+
+// Takes `held` out of the thread's list; the last is mostly the first. Inside the runtime.
+inline void Unlist(MutatorGc& gc, const internal::HeldWords& held) {
+  for (internal::HeldWords** link = &gc.held; *link != nullptr; link = &(*link)->next) {
+    if (*link != &held) continue;
+    *link = held.next;
+    return;
+  }
+}
 
 }  // namespace tarn::rt
 

@@ -125,6 +125,9 @@ uint64_t Roots::ScanThread(Mutator& m) const {
   for (CallbackNode* n = m.gc->roots; n != nullptr; n = n->next) n->callback(visitor, n->arg);
   if (m.options().precise_roots) visitor.Pointer(m.gc->fresh);
   MarkAndScanConstructing(*heap_, *m.gc, visitor);
+  for (const internal::HeldWords* h = m.gc->held; h != nullptr; h = h->next) {
+    ScanWordsConservatively(*heap_, h->words, h->words + h->count, sink);
+  }
   sink.Flush();
   return bytes + visitor.bytes();
 }

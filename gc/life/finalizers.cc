@@ -15,12 +15,21 @@
 #include "runtime/thread/thread_registry.h"
 
 namespace tarn::rt {
+namespace {
+
+constinit thread_local bool t_is_finalizer_thread TARN_TLS_INITIAL_EXEC = false;
+
+}  // namespace
 
 // --- The driver ---
 
 void Finalizers::Publish(Deaths& deaths, uint64_t bytes) {
-  if (deaths.Empty()) return;
   const uint64_t n = deaths.calls.size() + deaths.destructors.size() + deaths.traced.size();
+  // What was revived for gc_queues is not tarn-fin's: the share by number.
+  const uint64_t own = n + ready_count();
+  const uint64_t all = own + deaths.guarded.size();
+  backlog_.store(all == 0 ? 0 : bytes / all * own, std::memory_order_relaxed);
+  if (deaths.Empty()) return;
   SpecialList unused;
   {
     LockHolder hold(lock_);
@@ -28,8 +37,8 @@ void Finalizers::Publish(Deaths& deaths, uint64_t bytes) {
     destructors_.Splice(deaths.destructors);
     traced_.Splice(deaths.traced);
     ready_count_.fetch_add(n, std::memory_order_relaxed);
-    backlog_.store(bytes, std::memory_order_relaxed);
   }
+  deaths.guarded.Splice(deaths.gone);
   while (!deaths.guarded.Empty()) {
     LockHolder hold(lock_);
     for (size_t i = 0; i < kWalkPiece; ++i) {
@@ -64,30 +73,45 @@ void Finalizers::StartThread() {
   uint32_t expected = 0;
   // relaxed: only who changes it starts a thread.
   if (!has_thread_.compare_exchange_strong(expected, 1, std::memory_order_relaxed)) return;
-  // Objects with static storage that functions of the program use, and that were there before the first
-  // function ran, end after this handler.
-  static Finalizers* at_exit = nullptr;
-  if (at_exit == nullptr) {
-    at_exit = this;
-    std::atexit([] { at_exit->StopForExit(); });
-  }
+  InstallExitHandler();
   if (SpawnRuntimeThread("tarn-fin", &Finalizers::ThreadMain, this) != 0) {
     has_thread_.store(0, std::memory_order_relaxed);
   }
 }
 
+// Objects with static storage that functions of the program use, and that were there before the first
+// function ran, end after this handler.
+void Finalizers::InstallExitHandler() {
+  static Finalizers* at_exit = nullptr;
+  // relaxed: only who changes it installs the handler.
+  if (has_exit_handler_.exchange(1, std::memory_order_relaxed) != 0) return;
+  at_exit = this;
+  std::atexit([] { at_exit->StopForExit(); });
+}
+
 void Finalizers::StopForExit() {
   constexpr int64_t kMaxWaitNanos = 1'000'000'000;
-  // seq_cst: pairs with RunReady; it sees this, or is seen busy here.
+  // seq_cst: pairs with RunReady and BeginDestroying; they see this, or are seen busy here.
   is_exiting_.store(1, std::memory_order_seq_cst);
   const int64_t until = MonotonicNanos() + kMaxWaitNanos;
-  for (;;) {
-    const uint32_t busy = busy_thread_.load(std::memory_order_seq_cst);  // seq_cst: as above
-    const int64_t left = until - MonotonicNanos();
-    // It may be a function of the program that ends the process.
-    if (busy == 0 || busy == static_cast<uint32_t>(CurrentThreadId()) || left <= 0) return;
-    RunBlocked([&] { FutexWait(busy_thread_, busy, left); });
+  for (std::atomic<uint32_t>* who : {&busy_thread_, &busy_driver_}) {
+    for (;;) {
+      const uint32_t busy = who->load(std::memory_order_seq_cst);  // seq_cst: as above
+      const int64_t left = until - MonotonicNanos();
+      // It may be a function of the program that ends the process.
+      if (busy == 0 || busy == static_cast<uint32_t>(CurrentThreadId()) || left <= 0) break;
+      RunBlocked([&] { FutexWait(*who, busy, left); });
+    }
   }
+}
+
+bool Finalizers::BeginDestroying() {
+  InstallExitHandler();
+  SetBusy(busy_driver_, static_cast<uint32_t>(CurrentThreadId()));
+  // seq_cst: pairs with StopForExit.
+  if (is_exiting_.load(std::memory_order_seq_cst) == 0) return true;
+  EndDestroying();
+  return false;
 }
 
 void Finalizers::Visit(const Special& s, LifeVisitor& visitor) {
@@ -105,9 +129,10 @@ void Finalizers::VisitRoots(LifeVisitor& visitor) {
   }
   for (bool more = true; more;) {
     LockHolder hold(lock_);
-    more = calls_.Walk(kWalkPiece, visit);
+    size_t left = kWalkPiece;
+    more = calls_.Walk(left, visit);
     for (Guardian* g = guardians_; g != nullptr && !more; g = g->next) {
-      more = g->ready.Walk(kWalkPiece, visit);
+      more = g->ready.Walk(left, visit) || left == 0;
     }
   }
 }
@@ -121,7 +146,8 @@ void Finalizers::VisitDestructors(LifeVisitor& visitor) {
   }
   for (bool more = true; more;) {
     LockHolder hold(lock_);
-    more = destructors_.Walk(kWalkPiece, visit) || traced_.Walk(kWalkPiece, visit);
+    size_t left = kWalkPiece;
+    more = destructors_.Walk(left, visit) || traced_.Walk(left, visit);
   }
 }
 
@@ -165,10 +191,15 @@ void Finalizers::Recycle(Special* s) {
 }
 
 // The list whose first record runs next: I3. Null if there is none, but for those that have to wait.
-ReadyList* Finalizers::NextList(bool is_marking) {
+ReadyList* Finalizers::NextList() {
+  // relaxed: the thread's own flag, inside the runtime.
+  const bool is_marking = internal::t_block.barrier_on.load(std::memory_order_relaxed) != 0;
+  const bool is_deciding = is_marking && !hooks_.is_open(hooks_.arg);
   ReadyList* first = nullptr;
   for (ReadyList* list : {&calls_, &destructors_, &traced_}) {
-    if (list->head() == nullptr || (list == &traced_ && is_marking)) continue;
+    if (list->head() == nullptr) continue;
+    if (list == &traced_ && is_marking) continue;        // I4
+    if (list == &destructors_ && is_deciding) continue;  // I6
     if (first == nullptr || list->head()->id < first->head()->id) first = list;
   }
   return first;
@@ -178,8 +209,7 @@ bool Finalizers::TakeOne(Running& running) {
   EnsureAttached();
   RuntimeScope scope;
   LockHolder hold(lock_);
-  // relaxed: the thread's own flag, inside the runtime.
-  ReadyList* list = NextList(internal::t_block.barrier_on.load(std::memory_order_relaxed) != 0);
+  ReadyList* list = NextList();
   if (list == nullptr) return false;
   Special* s = list->Pop();
   if (list == &traced_) {
@@ -190,7 +220,12 @@ bool Finalizers::TakeOne(Running& running) {
   ShadeRecord(*s);  // keeps I2
   running.special = s;
   running.thread = Mutator::Current();
-  hooks_.note_running(*running.thread, 1);
+  if (s->has_function() && s->type->words != 0) {
+    running.box.words = reinterpret_cast<const uintptr_t*>(s->word());
+    running.box.count = s->type->words;
+  }
+  hooks_.begin(*running.thread, running.box);
+  running_count_.fetch_add(1, std::memory_order_relaxed);
   running.since = MonotonicNanos();
   running.next = running_;
   running_ = &running;
@@ -210,9 +245,10 @@ void Finalizers::Finish(Running& running) {
         break;
       }
       run_count_.fetch_add(1, std::memory_order_relaxed);
+      running_count_.fetch_sub(1, std::memory_order_relaxed);
     }
     Recycle(running.special);
-    hooks_.note_running(*running.thread, -1);
+    hooks_.end(*running.thread, running.box);
   }
   type->drop(data);  // now that nobody walks over it
 }
@@ -260,7 +296,7 @@ class Finalizers::ThreadLife {
  public:
   explicit ThreadLife(Finalizers& owner) : owner_(owner) {}
   ~ThreadLife() {
-    owner_.SetBusy(0);
+    owner_.SetBusy(owner_.busy_thread_, 0);
     // relaxed (both): see Kick.
     owner_.has_thread_.store(0, std::memory_order_relaxed);
     if (owner_.ready_count() != 0 && owner_.is_exiting_.load(std::memory_order_relaxed) == 0) {
@@ -291,23 +327,22 @@ bool Finalizers::RunOneHere() {
   }
 }
 
-void Finalizers::SetBusy(uint32_t thread) {
+void Finalizers::SetBusy(std::atomic<uint32_t>& who, uint32_t thread) {
   // seq_cst: pairs with StopForExit.
-  busy_thread_.store(thread, std::memory_order_seq_cst);
-  if (thread == 0 && is_exiting_.load(std::memory_order_seq_cst) != 0) {
-    FutexWake(busy_thread_, 1 << 30);
-  }
+  who.store(thread, std::memory_order_seq_cst);
+  if (thread == 0 && is_exiting_.load(std::memory_order_seq_cst) != 0) FutexWake(who, 1 << 30);
 }
 
 void Finalizers::RunReady() {
-  SetBusy(static_cast<uint32_t>(CurrentThreadId()));
+  SetBusy(busy_thread_, static_cast<uint32_t>(CurrentThreadId()));
   // seq_cst: pairs with StopForExit.
   while (IsThreadWanted() && is_exiting_.load(std::memory_order_seq_cst) == 0 && RunOneHere()) {
   }
-  SetBusy(0);
+  SetBusy(busy_thread_, 0);
 }
 
 void Finalizers::Loop() {
+  t_is_finalizer_thread = true;
   ThreadLife life(*this);
   for (;;) {
     // acquire: pairs with the release in Kick. Read before the look at the list: a wake that comes later
@@ -386,10 +421,13 @@ void Finalizers::ChildAfterFork() {
     }
     if (r.destruction) std::memset(r.destruction->object, 0, r.destruction->bytes);
     *link = r.next;
+    running_count_.fetch_sub(1, std::memory_order_relaxed);
   }
-  // relaxed (both): the child has one thread
-  has_thread_.store(0, std::memory_order_relaxed);
-  busy_thread_.store(0, std::memory_order_relaxed);
+  // relaxed (all): the child has one thread. It may be tarn-fin, in a function that forked.
+  has_thread_.store(t_is_finalizer_thread, std::memory_order_relaxed);
+  busy_thread_.store(t_is_finalizer_thread ? static_cast<uint32_t>(CurrentThreadId()) : 0,
+                     std::memory_order_relaxed);
+  busy_driver_.store(0, std::memory_order_relaxed);
   lock_.Release();
 }
 

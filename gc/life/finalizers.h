@@ -10,8 +10,10 @@
 //    if several run them.
 // I4 An object with a Trace method is destroyed between two cycles, or, if one begins meanwhile, listed as
 //    under construction: no marker calls Trace on what is half destroyed. Afterwards it is all zero.
-// I5 A function object is in its box, or in a frame of `run`, whose words were shaded when it was moved
-//    there while marking ran.
+// I5 A function object is in its box, which is scanned with the stack of the thread that runs it, or in a
+//    frame of `run`, whose words were shaded when it was moved there while marking ran.
+// I6 What waits for its destructor is not marked before deaths are decided: while that goes on, nobody
+//    takes it out, for the thread would hold what is not marked.
 // Locking: lock_ guards the lists. The driver walks long lists a piece at a time.
 #ifndef TARN_GC_LIFE_FINALIZERS_H_
 #define TARN_GC_LIFE_FINALIZERS_H_
@@ -35,10 +37,14 @@ class Finalizers {
  public:
   // What the collector does for a thread, inside the runtime.
   struct Hooks {
-    void (*shade)(void* arg, Mutator& m, uintptr_t p);
+    // A word that may be a pointer.
+    void (*shade)(void* arg, Mutator& m, uintptr_t word);
     RecordPool::Own& (*records)(Mutator& m);
-    // The thread begins (+1), or has ended (-1), a function of the program.
-    void (*note_running)(Mutator& m, int change);
+    // The thread begins, or has ended, a function of the program; `box` is the function object's.
+    void (*begin)(Mutator& m, internal::HeldWords& box);
+    void (*end)(Mutator& m, internal::HeldWords& box);
+    // Whether what the thread shades now will be seen: not while marking is about to end, or has ended.
+    bool (*is_open)(void* arg);
     void* arg;
   };
 
@@ -77,8 +83,13 @@ class Finalizers {
   uint64_t backlog_bytes() const {
     return ready_count() != 0 && IsThreadWanted() ? backlog_.load(std::memory_order_relaxed) : 0;
   }
-  // The process ends: nothing more is begun, and what tarn-fin runs gets a second to end.
+  // Functions that have begun, on any thread.
+  uint64_t running_count() const { return running_count_.load(std::memory_order_relaxed); }
+  // The process ends: nothing more is begun on tarn's threads, and what runs there gets a second to end.
   void StopForExit();
+  // The driver, around destructors that it runs. False if the process ends.
+  bool BeginDestroying();
+  void EndDestroying() { SetBusy(busy_driver_, 0); }
 
   // All inside the runtime, of an attached thread.
   Guardian* NewGuardian();  // null when the system refuses memory
@@ -103,6 +114,7 @@ class Finalizers {
     int64_t since = 0;
     bool is_reported = false;
     std::optional<internal::Construction> destruction;  // I4
+    internal::HeldWords box;                            // I5
     Running* next = nullptr;
   };
   class RunningScope;
@@ -112,10 +124,11 @@ class Finalizers {
   void Loop();
   bool RunOneHere();
   void RunReady();
-  void SetBusy(uint32_t thread);
+  void InstallExitHandler();
+  void SetBusy(std::atomic<uint32_t>& who, uint32_t thread);
   void StartThread();
   bool TakeOne(Running& running);
-  ReadyList* NextList(bool is_marking) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  ReadyList* NextList() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void Finish(Running& running);
   void ShadeRecord(const Special& s);
   void Recycle(Special* s);
@@ -133,10 +146,13 @@ class Finalizers {
   Guardian* guardians_ ABSL_GUARDED_BY(lock_) = nullptr;
   std::atomic<uint64_t> ready_count_{0};  // relaxed: numbers, changed under lock_
   std::atomic<uint64_t> run_count_{0};
+  std::atomic<uint64_t> running_count_{0};
   std::atomic<uint64_t> backlog_{0};
   std::atomic<uint32_t> thread_wanted_{1};  // relaxed: looked at after each cycle and each record
   std::atomic<uint32_t> has_thread_{0};
   std::atomic<uint32_t> is_exiting_{0};
+  std::atomic<uint32_t> has_exit_handler_{0};  // relaxed: only who changes it installs one
+  std::atomic<uint32_t> busy_driver_{0};       // as busy_thread_, of the driver
   std::atomic<uint32_t> busy_thread_{
       0};                           // futex: the id of tarn-fin while it may run functions, else 0
   std::atomic<uint32_t> wakes_{0};  // futex: the thread sleeps on it

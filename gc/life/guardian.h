@@ -32,9 +32,9 @@ class ReadyList {
     return all;
   }
   void StartWalk() { walked_to_ = list_.head(); }
-  // f(const Special&) for at most `n` more; false when all were visited.
+  // f(const Special&) for at most `n` more, which counts down; false when all were visited.
   template <class F>
-  bool Walk(size_t n, F&& f) {
+  bool Walk(size_t& n, F&& f) {
     for (; n != 0 && walked_to_ != nullptr; --n) {
       f(*walked_to_);
       walked_to_ = walked_to_->Next();

@@ -301,7 +301,7 @@ void Specials::DecideDeadRecord(Block& b, uint32_t slot, Special* s, bool comes_
       s->id = d.cycle;
       return d.deaths.calls.Append(s);
     case SpecialKind::kGuardian:
-      return d.deaths.guarded.Append(s);
+      return (comes_back ? d.deaths.guarded : d.deaths.gone).Append(s);
     case SpecialKind::kCleanup:
       if (comes_back) return Insert(&b, slot, s);
       s->id = d.cycle;

@@ -39,12 +39,14 @@ struct SlotRef {
 struct Deaths {
   SpecialList calls;        // finalizers and cleanups
   SpecialList guarded;      // for gc_queues
+  SpecialList gone;         // for those that are gone: their objects do not come back
   SpecialList destructors;  // for whoever runs finalizers
   SpecialList traced;       // likewise; of objects with a Trace method
   SpecialList destroy_now;  // for the collector's own thread
 
   bool Empty() const {
-    return calls.Empty() && guarded.Empty() && destructors.Empty() && traced.Empty();
+    return calls.Empty() && guarded.Empty() && gone.Empty() && destructors.Empty() &&
+           traced.Empty();
   }
 };
 
@@ -103,6 +105,7 @@ class Specials {
   bool HasEphemerons() const { return entries_.load(std::memory_order_relaxed) != 0; }
   // Any marker, for an object that it has just marked.
   void KeyMarked(SlotRef slot, LifeVisitor& visitor);
+  bool HasRecords() { return FirstBlock() != nullptr; }
   // Marking is over, and nothing is marked meanwhile. `may_destroy`: destructors may run on the caller's
   // thread. `cycle`: its number.
   void Decide(bool may_destroy, uint64_t cycle, Deaths& deaths);

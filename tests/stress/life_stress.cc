@@ -119,6 +119,8 @@ class Worker {
         if (Thing* t = strong_[i]) Look(t);
         break;
       default:
+        if (rng_.Next() % 64 == 0) mortal_ = tarn::gc_queue<Thing>();
+        while (Thing* t = mortal_.Poll()) t->Check("polled from a queue that goes");
         while (Thing* t = rng_.Next() % 4 == 0 ? queue_.Poll() : nullptr) {
           t->Check("polled");
           ++g.polled;
@@ -154,6 +156,8 @@ class Worker {
     } else if ((what & 12) == 8) {
       if (!queue_.Register(t).ok()) Fail("not registered", t->id, 0);
       ++g.registered;
+    } else if ((what & 12) == 12) {
+      if (!mortal_.Register(t).ok()) Fail("not registered", t->id, 0);
     }
     for (int i = 0; i < static_cast<int>(what >> 8 & 3); ++i) {
       Thing* arg = what & 16 ? tarn::make_gc<Thing>(next++) : nullptr;
@@ -175,6 +179,7 @@ class Worker {
   tarn::gc_weak_map<Thing, Thing>& shared_;
   tarn::gc_queue<Thing>& queue_;
   tarn::gc_weak_map<Thing, Thing> mine_;
+  tarn::gc_queue<Thing> mortal_;  // another one now and then
   std::vector<tarn::gc_root<Thing>> strong_;
   std::vector<tarn::gc_weak_root<Thing>> weak_;
 };

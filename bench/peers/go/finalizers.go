@@ -1,5 +1,4 @@
-// finalizers N: see bench/workloads/finalizers.cc. AddCleanup is newer than the toolchain that is
-// measured: both runs use SetFinalizer.
+// finalizers N: see bench/workloads/finalizers.cc.
 package main
 
 import (
@@ -16,13 +15,13 @@ var called uint64
 
 func onDeath(*finalized) { atomic.AddUint64(&called, 1) }
 
-func finalizersOnce(what string, n uint64) {
+func finalizersOnce(what string, n uint64, register func(p *finalized, i uint64)) {
 	atomic.StoreUint64(&called, 0)
 	start := now()
 	for i := uint64(0); i < n; i++ {
 		p := &finalized{}
 		p.values[0] = i
-		runtime.SetFinalizer(p, onDeath)
+		register(p, i)
 	}
 	registered := now() - start
 	for i := 0; i < 100 && atomic.LoadUint64(&called) < n-n/1000; i++ {
@@ -41,8 +40,8 @@ func finalizersOnce(what string, n uint64) {
 	fmt.Printf("%d objects, %s called\n", n, all)
 }
 
-var finalizers = workload{"finalizers", "N", []string{"10000000"}, []string{"100000"}, func(a args) {
+var finalizers = workload{"finalizers", args{"10000000"}, args{"100000"}, func(a args) {
 	n := a.number(0)
-	finalizersOnce("finalizer", n)
-	finalizersOnce("cleanup", n)
+	finalizersOnce("finalizer", n, func(p *finalized, _ uint64) { runtime.SetFinalizer(p, onDeath) })
+	finalizersOnce("cleanup", n, addCleanup)
 }}

@@ -6,9 +6,10 @@
 // Both run after a collection has found the object unreachable: on a thread of tarn's own ("tarn-fin",
 // started when first needed), or when the program calls RunFinalizers, one after the other, while no lock
 // of tarn's is held. They may allocate, collect, wait, register others and throw (on tarn-fin: one line
-// on stderr, and the next one runs). One that runs for more than ten seconds is named on stderr. Nothing
-// begins once exit() has reached the handler that tarn installed with the first of them; exit() waits up
-// to a second for the one that runs.
+// on stderr, and the next one runs). One that runs for more than ten seconds is named on stderr. tarn-fin
+// begins nothing more once exit() has reached the handler that was installed when it started; exit() waits
+// up to a second for the function that runs there. A shared library whose functions or types are used so is
+// not unloaded.
 //
 // Finalizers run in the order of dependency: while an object with a finalizer is not finalized and gone,
 // all that it refers to stays alive. So an object that refers to itself, or is part of a cycle that leads
@@ -62,10 +63,12 @@ absl::Status ClearFinalizer(void* p);
 template <class T, class F>
 requires std::is_invocable_v<F&, T*> absl::Status SetFinalizer(T* p, F f) {
   using Fn = internal::Boxed<F>;
-  const uintptr_t data = Fn::Make(std::move(f));
+  internal::HeldWords held;
+  const uintptr_t data = Fn::Make(std::move(f), held);
   const absl::Status status =
       internal::AddFinalizer(const_cast<std::remove_cv_t<T>*>(p), internal::SharedBytesOf<T>(),
                              &internal::kFinalizerType<T, F>, data);
+  Fn::Release(held);
   if (!status.ok()) Fn::Drop(data);
   KeepAlive(&f);  // what it captures, until it was registered
   return status;
@@ -98,9 +101,11 @@ namespace internal {
 template <class T, class F>
 absl::StatusOr<Cleanup> AddCleanupOf(T* p, F f, const void* arg) {
   using Fn = Boxed<F>;
-  const uintptr_t data = Fn::Make(std::move(f));
+  HeldWords held;
+  const uintptr_t data = Fn::Make(std::move(f), held);
   uint64_t id = 0;
   const absl::Status status = AddCleanup(p, SharedBytesOf<T>(), &kCleanupType<F>, data, arg, &id);
+  Fn::Release(held);
   if (!status.ok()) Fn::Drop(data);
   KeepAlive(&f);
   if (!status.ok()) return status;
@@ -130,7 +135,8 @@ requires std::is_invocable_v<F&, A&> absl::StatusOr<Cleanup> AddCleanup(T* p, F 
 
 // Runs finalizers, cleanups and destructors that are ready, at most `budget` of them, on this thread.
 // Returns how many ran. What one throws comes out; it has run, and the others stay ready. While a
-// collection runs it may return early: objects with a Trace method are destroyed between collections.
+// collection runs it may return early: objects with a Trace method are destroyed between collections, and
+// no object while deaths are decided.
 // Thread-safety: any thread, several at once; also from inside a finalizer.
 // May collect: if they do. Blocks: as long as they do.
 size_t RunFinalizers(size_t budget = SIZE_MAX);

@@ -6,6 +6,8 @@
 // I2 `run` moves the function object to its own frame, where a scan of the stack finds what it refers
 //    to, before it calls it, and shades its words there: the stack may have been scanned before. The box
 //    stays readable until `drop`.
+// I3 While a box may hold what is on no stack, and is not yet, or no more, in a chain, its thread holds its
+//    words (HeldWords): they are scanned with the stack, at one moment.
 #ifndef TARN_INTERNAL_CALLBACK_H_
 #define TARN_INTERNAL_CALLBACK_H_
 
@@ -36,6 +38,16 @@ struct CallbackType {
 // Thread-safety: the calling thread's own words. May collect: no. Blocks: no.
 void ShadeWords(const uintptr_t* words, size_t n) noexcept;
 
+// Words outside the stack that a thread's own scan looks at. On the stack of the thread.
+struct HeldWords {
+  const uintptr_t* words = nullptr;
+  size_t count = 0;
+  HeldWords* next = nullptr;
+};
+// Lists and unlists the calling thread's words. May collect: no. Blocks: no.
+void Hold(HeldWords& held) noexcept;
+void Release(HeldWords& held) noexcept;
+
 template <class F>
 inline constexpr bool kIsStdFunction = false;
 template <class F>
@@ -64,7 +76,8 @@ struct Boxed {
 #endif
   }
 
-  static uintptr_t Make(F&& f) {
+  // `held` holds the box from before the move; the caller releases it, also when this throws.
+  static uintptr_t Make(F&& f, HeldWords& held) {
     if constexpr (kInline) {
       ClearPadding(&f);
       uintptr_t data = 0;
@@ -73,9 +86,13 @@ struct Boxed {
     } else {
       void* box = ::operator new(kBytes);
       std::memset(box, 0, kBytes);  // padding holds no stale pointer
+      held.words = static_cast<const uintptr_t*>(box);
+      held.count = kWords;
+      Hold(held);
       try {
         ::new (box) F(std::move(f));
       } catch (...) {
+        internal::Release(held);
         ::operator delete(box);
         throw;
       }
@@ -97,6 +114,9 @@ struct Boxed {
     if constexpr (!kInline && alignof(F) >= kWordBytes) {
       ShadeWords(reinterpret_cast<const uintptr_t*>(&f), sizeof(F) / kWordBytes);
     }
+  }
+  static void Release([[maybe_unused]] HeldWords& held) {
+    if constexpr (!kInline) internal::Release(held);
   }
   static void Drop(uintptr_t data) {
     if constexpr (!kInline) {
