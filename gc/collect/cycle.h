@@ -149,7 +149,7 @@ class Collector {
   int64_t NapNanosFor(uint64_t bytes) const;
   bool IsPastGoal(uint64_t bytes) const;
   bool IsFarPastGoal(uint64_t bytes) const;
-  bool HasBacklog() const;
+  int64_t BacklogTimes() const;
   bool IsCycleWanted() const;
   template <class F>
   void Hold(F&& wait);

@@ -138,21 +138,21 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
   if (options_.stop_the_world == 0 && !assists_.limited() && IsPastGoal(bytes) && IsCycleWanted()) {
     m.cache->FlushLive();
     Hold([&] { FutexWait(completed_, done, NapNanosFor(bytes)); });
-  } else if (finalizers_.backlog_bytes() != 0 && HasBacklog() && m.gc->running_finalizers == 0) {
+  } else if (const int64_t times = BacklogTimes(); times != 0 && m.gc->running_finalizers == 0) {
     Hold([&] {
       finalizers_.Kick();  // there may be no thread yet, as after fork()
-      FutexWait(completed_, done, NapNanosFor(bytes));
+      FutexWait(completed_, done, times * NapNanosFor(bytes));
     });
   }
 }
 
 // What waits for destructors is more than what is alive: the thread that runs them gets time. Otherwise a
 // program that makes such objects faster than they can be destroyed would fill the machine with dead ones.
-bool Collector::HasBacklog() const {
+int64_t Collector::BacklogTimes() const {
   constexpr uint64_t kMinBytes = uint64_t{8} << 20;
   // relaxed: a stale number naps once more or less.
-  return finalizers_.backlog_bytes() >
-         std::max(kMinBytes, live_marked_.load(std::memory_order_relaxed));
+  const uint64_t bound = std::max(kMinBytes, live_marked_.load(std::memory_order_relaxed));
+  return static_cast<int64_t>(rt::BacklogTimes(finalizers_.backlog_bytes(), bound));
 }
 
 void Collector::Assist(Mutator& m, uint64_t bytes) {

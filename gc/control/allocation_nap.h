@@ -44,6 +44,16 @@ inline int64_t NapNanos(const AllocationNap& in) {
   return static_cast<int64_t>(std::max(alone * crowd, std::min(alone * times, kLongestNanos)));
 }
 
+// What waits for destructors is more than `bound`: by how much the wait of who allocates is to be longer
+// than otherwise; 0: no wait. The square lets it catch up with any rate of allocation: the thread that
+// destroys may get a small share of the CPUs.
+inline uint64_t BacklogTimes(uint64_t backlog, uint64_t bound) {
+  constexpr uint64_t kMost = 8;
+  if (backlog <= bound) return 0;
+  const uint64_t over = std::min(backlog / std::max<uint64_t>(bound, 1), kMost);
+  return over * over;
+}
+
 }  // namespace tarn::rt
 
 #endif  // TARN_GC_CONTROL_ALLOCATION_NAP_H_

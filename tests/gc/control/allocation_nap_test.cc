@@ -75,5 +75,14 @@ TEST(AllocationNapTest, AnyNumbersGiveAResult) {
   }
 }
 
+TEST(AllocationNapTest, BacklogOfDestructorsMakesTheWaitLonger) {
+  EXPECT_EQ(0u, BacklogTimes(0, 0));
+  EXPECT_EQ(0u, BacklogTimes(8 * kMiB, 8 * kMiB));
+  EXPECT_EQ(1u, BacklogTimes(9 * kMiB, 8 * kMiB));
+  EXPECT_EQ(9u, BacklogTimes(25 * kMiB, 8 * kMiB));
+  EXPECT_EQ(64u, BacklogTimes(640 * kMiB, 8 * kMiB));
+  EXPECT_EQ(64u, BacklogTimes(~uint64_t{0}, 0));
+}
+
 }  // namespace
 }  // namespace tarn::rt
