@@ -25,6 +25,7 @@ Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& me
       roots_(heap, layouts, memory),
       specials_(heap, memory),
       finalizers_(specials_, memory, &Collector::ShadeForLife, this),
+      mappings_(heap, memory),
       workers_(heap, layouts, queue_, specials_),
       assists_(heap, layouts, queue_, workers_, specials_),
       sweep_debt_(heap),
@@ -268,6 +269,7 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
   DecideDeaths(record);
   workers_.End();
   assists_.End();
+  EndDeadMappings();
   phase_.Move(Phase::kMark, Phase::kMarkTermination);
   state_.barrier_on.store(0, std::memory_order_relaxed);
   Round h3(heap_, layouts_, roots_, handshake_times_);

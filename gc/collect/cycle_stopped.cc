@@ -113,6 +113,7 @@ void Collector::RunStopped(CycleRecord& record) {
   workers_.Drain(/*stopped=*/true);
   DecideDeathsStopped();
   workers_.End();
+  EndDeadMappings();
   TARN_CHECK(!queue_.HasFull());
   phase_.Move(Phase::kMark, Phase::kMarkTermination);
   if (options_.verify || options_.check_mark) {
