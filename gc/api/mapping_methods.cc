@@ -220,7 +220,8 @@ namespace internal {
 
 void ChargeMapping(const void* p, size_t bytes) {
   rt::Collector& collector = Instance::Get().collector();
-  if (Mapping* m = RecordOf(p)) collector.AdjustExternal(collector.mappings().Charge(*m, bytes));
+  if (Mapping* m = RecordOf(p)) collector.mappings().Charge(*m, bytes);
+  collector.AdjustExternal(0);  // a collection may be due
   KeepAlive(p);
 }
 
@@ -244,13 +245,8 @@ absl::Status gc_mapping::Unmap() const {
                                 [&] { return pages.CloseLent(m->span, m->bytes) ? 0 : -1; });
   if (error == -1) return NotMapped("Unmap");
   if (error != 0) return MappingError("Unmap", error);
-  int64_t change;
-  {
-    rt::RuntimeScope scope;
-    collector.mappings().NoteUnmapped(*m);
-    change = collector.mappings().Charge(*m, 0);
-  }
-  collector.AdjustExternal(change);
+  collector.mappings().NoteUnmapped(*m);
+  collector.mappings().Charge(*m, 0);
   KeepAlive(p);
   return absl::OkStatus();
 }

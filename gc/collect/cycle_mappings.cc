@@ -9,7 +9,7 @@ namespace tarn::rt {
 
 // Marking is over and nothing is shaded any more that counts; the marks are not yet allocation bits. What is
 // dead is ordinary memory before anybody can sweep it, and no longer charged when the goal is set.
-void Collector::EndDeadMappings() { AdjustExternal(mappings_.EndDead()); }
+void Collector::EndDeadMappings() { mappings_.EndDead(); }
 
 void Collector::PaceMappings(size_t bytes) {
   const Mappings::Pressure pressure = mappings_.PressureFor(bytes);

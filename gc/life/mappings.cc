@@ -41,11 +41,19 @@ void Mappings::NoteUnmapped(const Mapping& m) {
   num_unmapped_.fetch_add(1, std::memory_order_relaxed);
 }
 
-int64_t Mappings::Charge(Mapping& m, size_t bytes) {
-  const size_t old = m.charged.exchange(bytes, std::memory_order_relaxed);
-  const auto change = static_cast<int64_t>(bytes) - static_cast<int64_t>(old);
-  charged_.fetch_add(static_cast<uint64_t>(change), std::memory_order_relaxed);
-  return change;
+// Added before it can be taken out by another thread. keeps L4 of heap_stats.h
+void Mappings::Charge(Mapping& m, size_t bytes) {
+  std::atomic<uint64_t>& external = heap_.stats().external_bytes;
+  external.fetch_add(bytes, std::memory_order_relaxed);
+  charged_.fetch_add(bytes, std::memory_order_relaxed);
+  // acq_rel: pairs with itself, see Mapping::charged.
+  const size_t old = m.charged.exchange(bytes, std::memory_order_acq_rel);
+  charged_.fetch_sub(old, std::memory_order_relaxed);
+  uint64_t have = external.load(std::memory_order_relaxed);
+  // relaxed: a number. Less is there only if the program has taken more than it gave.
+  while (!external.compare_exchange_weak(have, have - std::min<uint64_t>(have, old),
+                                         std::memory_order_relaxed)) {
+  }
 }
 
 MappingStats Mappings::Stats() const {
@@ -80,7 +88,7 @@ bool Mappings::IsMarked(const Span* span) const {
   return marks->load(std::memory_order_relaxed) & 1;  // relaxed: marking is over
 }
 
-int64_t Mappings::End(Mapping* m, Mapping* before) {
+void Mappings::End(Mapping* m, Mapping* before) {
   {
     LockHolder hold(lock_);
     if (before == nullptr && head_ != m) {  // others have come in front
@@ -96,23 +104,22 @@ int64_t Mappings::End(Mapping* m, Mapping* before) {
     bytes_active_.fetch_sub(m->bytes, std::memory_order_relaxed);
   }
   died_.fetch_add(1, std::memory_order_relaxed);
-  const int64_t change = Charge(*m, 0);
+  Charge(*m, 0);
   if (!heap_.pages().TakeBack(m->span, m->bytes)) lost_.fetch_add(1, std::memory_order_relaxed);
   pool_.Delete(m);
-  return change;
 }
 
-int64_t Mappings::Measure(Mapping& m, const PageMap& pages) {
-  if (m.accounting != MappingAccounting::kResident || m.held == HeldMemory::kNone ||
-      m.state.load(std::memory_order_relaxed) == Mapping::kUnmapped) {
-    return m.accounting == MappingAccounting::kVirtual ? 0 : Charge(m, 0);
-  }
-  if (m.held == HeldMemory::kAnonymous && !m.may_write.load(std::memory_order_relaxed)) return 0;
-  const ResidentBytes r = pages.Estimate(reinterpret_cast<const void*>(m.base), m.bytes);
-  return Charge(m, m.held == HeldMemory::kAll ? r.all : r.anonymous);
+void Mappings::Measure(Mapping& m, const PageMap& pages) {
+  if (m.accounting != MappingAccounting::kResident || m.held == HeldMemory::kNone) return;
+  if (m.held == HeldMemory::kAnonymous && !m.may_write.load(std::memory_order_relaxed)) return;
+  // relaxed: one that is being unmapped is charged until the next cycle sees that it was.
+  const bool is_unmapped = m.state.load(std::memory_order_relaxed) == Mapping::kUnmapped;
+  ResidentBytes r;
+  if (!is_unmapped) r = pages.Estimate(reinterpret_cast<const void*>(m.base), m.bytes);
+  Charge(m, m.held == HeldMemory::kAll ? r.all : r.anonymous);
 }
 
-int64_t Mappings::EndDead() {
+void Mappings::EndDead() {
   Mapping* m;
   {
     LockHolder hold(lock_);
@@ -120,23 +127,21 @@ int64_t Mappings::EndDead() {
   }
   made_seen_.store(made_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   made_bytes_seen_.store(made_bytes_.load(std::memory_order_relaxed), std::memory_order_relaxed);
-  if (m == nullptr) return survivors_.store(0, std::memory_order_relaxed), 0;
+  if (m == nullptr) return survivors_.store(0, std::memory_order_relaxed);
   const PageMap pages;
-  int64_t change = 0;
   uint64_t survivors = 0;
   for (Mapping* before = nullptr; m != nullptr;) {
     Mapping* const next = m->next;
     if (IsMarked(m->span)) {
-      if (pages.ok()) change += Measure(*m, pages);
+      if (pages.ok()) Measure(*m, pages);
       ++survivors;
       before = m;
     } else {
-      change += End(m, before);
+      End(m, before);
     }
     m = next;
   }
   survivors_.store(survivors, std::memory_order_relaxed);
-  return change;
 }
 
 void Mappings::ChildAfterFork() {

@@ -49,7 +49,7 @@ struct Mapping {
   size_t delta = 0;  // what was asked for: [base + delta, base + delta + length)
   size_t length = 0;
   int64_t offset = 0;
-  // relaxed: a number; who exchanges it adds the difference to what is charged.
+  // What external_bytes contains for it. acq_rel: pairs with itself: who takes a value out finds it added.
   std::atomic<size_t> charged{0};
   std::atomic<uint32_t> state{kMapped};  // futex
   MappingAccounting accounting = MappingAccounting::kResident;
@@ -83,8 +83,8 @@ class Mappings {
   }
   // What changes when one is unmapped early.
   void NoteUnmapped(const Mapping& m);
-  // The change of what is charged, in bytes.
-  int64_t Charge(Mapping& m, size_t bytes);
+  // From now on it counts as `bytes` among the heap's external bytes.
+  void Charge(Mapping& m, size_t bytes);
   MappingStats Stats() const;
 
   // Whether as many were made since the last cycle that another one should begin, or be waited for.
@@ -93,17 +93,16 @@ class Mappings {
 
   // --- The driver ---
 
-  // Marking is over for good. Unmaps the dead, and looks at the memory of the others. Returns the change of
-  // what is charged.
-  int64_t EndDead();
+  // Marking is over for good. Unmaps the dead, and looks at the memory of the others.
+  void EndDead();
 
   // The child of fork() has one thread: nobody is busy with a mapping.
   void ChildAfterFork();
 
  private:
   bool IsMarked(const Span* span) const;
-  int64_t End(Mapping* m, Mapping* before);
-  int64_t Measure(Mapping& m, const PageMap& pages);
+  void End(Mapping* m, Mapping* before);
+  void Measure(Mapping& m, const PageMap& pages);
 
   Heap& heap_;
   Pool<Mapping> pool_;

@@ -30,7 +30,7 @@ class TestFile {
  public:
   // In the directory for temporary files, or, in memory, with a name.
   static TestFile OnDisk(size_t bytes, uint64_t seed) {
-    std::string path = testing::TempDir() + "/gc_mmap_test.XXXXXX";
+    std::string path = testing::TempDir() + "gc_mmap_test.XXXXXX";
     TestFile f(mkostemp(path.data(), O_CLOEXEC));
     f.path_ = path;
     unlink(path.c_str());

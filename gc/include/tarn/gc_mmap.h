@@ -46,7 +46,8 @@ namespace tarn {
 // What a mapping counts as for the heap goal and for memory limits, like AdjustExternalMemory.
 enum class MappingAccounting : uint8_t {
   // The memory that the system cannot take back by itself: pages of anonymous memory, of memfd, tmpfs and
-  // hugetlb files, and pages that a private mapping has changed; as many as were found (or estimated, if
+  // hugetlb files, and pages that a private mapping has changed (or anonymous ones that were only read); as
+  // many as were found (or estimated, if
   // the mapping is large) at the end of the last collection. Pages of a file on disk never count: the
   // system drops them when it needs the memory, as it does with its page cache, so they are no reason to
   // collect less often, nor to fail. Hence the default: a 20 GB file on an 8 GB machine changes no goal,
