@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <thread>
 
 struct Hit {
   tarn::gc_ptr<Hit> next;
@@ -84,10 +85,9 @@ void PrintCounters(const char* when) {
   Totals totals;
   Hit* hits = nullptr;
   for (int i = 0; i < argc; ++i) hits = SearchTree(argv[i], word, hits, totals);
-  std::printf("%" PRIu64 " hits in %" PRIu64 " files (%.1f MB); at most %" PRIu64
-              " were mapped at once\n",
-              totals.hits, totals.files, static_cast<double>(totals.bytes) / 1e6,
-              totals.most_active);
+  std::printf(
+      "%" PRIu64 " hits in %" PRIu64 " files (%.1f MB); at most %" PRIu64 " were mapped at once\n",
+      totals.hits, totals.files, static_cast<double>(totals.bytes) / 1e6, totals.most_active);
   PrintCounters("after the search");
   tarn::Collect();
   PrintCounters("files with hits");
@@ -107,8 +107,11 @@ void PrintCounters(const char* when) {
 int main(int argc, char** argv) {
   char here[] = ".";
   char* own[] = {here};
-  const bool ok = argc < 3 ? Run("main", 1, own) : Run(argv[1], argc - 2, argv + 2);
-  tarn::Collect();
+  // On a thread that ends: its stack holds the hits.
+  bool ok = false;
+  std::thread([&] {
+    ok = argc < 3 ? Run("main", 1, own) : Run(argv[1], argc - 2, argv + 2);
+  }).join();
   tarn::Collect();
   PrintCounters("at the end");
   return ok ? 0 : 1;

@@ -49,7 +49,7 @@ using rt::Mapping;
 namespace {
 
 constexpr const char* kWhat = "gc_mmap";
-// From linux/magic.h, which is not everywhere.
+// Types of file systems, as fstatfs(2) tells them.
 constexpr uint32_t kTmpfsMagic = 0x01021994, kRamfsMagic = 0x858458f6, kHugetlbfsMagic = 0x958458f6;
 
 // What is to be mapped.

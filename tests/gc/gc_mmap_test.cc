@@ -19,13 +19,13 @@ namespace tarn {
 namespace {
 
 using rt::CountWrong;
-using rt::Hidden;
 using rt::HeapStats;
+using rt::Hidden;
 using rt::Instance;
 using rt::IsAllocated;
 using rt::IsReadable;
-using rt::kOsPage;
 using rt::KernelMappings;
+using rt::kOsPage;
 using rt::OnOtherThread;
 using rt::PatternAt;
 using rt::TestFile;
@@ -226,8 +226,11 @@ TEST_F(GcMmapTest, DeathUnmapsAndTheSpanIsFreeInTheSameCycle) {
   EXPECT_EQ(0u, s.bytes_active);
   EXPECT_EQ(before + 1, s.died);
   EXPECT_EQ(0u, LentPages());
-  EXPECT_FALSE(Instance::Get().heap().cage().Entry(
-      Instance::Get().heap().cage().PageOf(h.address())).in_use());
+  EXPECT_FALSE(Instance::Get()
+                   .heap()
+                   .cage()
+                   .Entry(Instance::Get().heap().cage().PageOf(h.address()))
+                   .in_use());
   // The next objects get the pages: zero, and writing to them is not writing to the file.
   bool found = false;
   OnOtherThread([&] {
@@ -291,7 +294,8 @@ TEST_F(GcMmapTest, AccessAfterUnmapIsASignal) {
 }
 
 TEST_F(GcMmapTest, LockedAndPopulatedMappingsEndToo) {
-  for (int flags : {MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE}) {
+  for (int flags :
+       {MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE}) {
     WithMapping([](const gc_mapping& m) { m.data()[3] = std::byte{1}; }, -1, 0, 16'384,
                 PROT_READ | PROT_WRITE, flags);
     Collect();
@@ -395,8 +399,7 @@ TEST_F(GcMmapErrorTest, FilesThatCannotBeMapped) {
   const int directory = open("/", O_RDONLY | O_CLOEXEC);
   EXPECT_TRUE(absl::IsFailedPrecondition(Try(directory, 0, 10, PROT_READ, MAP_PRIVATE)));
   const int read_only = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-  EXPECT_TRUE(
-      absl::IsPermissionDenied(Try(read_only, 0, 10, PROT_READ | PROT_WRITE, MAP_SHARED)));
+  EXPECT_TRUE(absl::IsPermissionDenied(Try(read_only, 0, 10, PROT_READ | PROT_WRITE, MAP_SHARED)));
   EXPECT_TRUE(Try(read_only, 0, 10, PROT_READ | PROT_WRITE, MAP_PRIVATE).ok());
   const int proc = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
   EXPECT_FALSE(Try(proc, 0, 10, PROT_READ, MAP_PRIVATE).ok());

@@ -112,9 +112,9 @@ TEST(MappingMethodsTest, EveryAdviceIsKnownToTheSystemOrAnError) {
           const absl::Status s = m.Advise(static_cast<MappingAdvice>(a));
           EXPECT_TRUE(s.ok() || absl::IsInvalidArgument(s) || !s.message().empty()) << a << s;
         }
-        for (MappingAdvice a : {MappingAdvice::kNormal, MappingAdvice::kRandom,
-                                MappingAdvice::kSequential, MappingAdvice::kWillNeed,
-                                MappingAdvice::kDontNeed, MappingAdvice::kDontDump}) {
+        for (MappingAdvice a :
+             {MappingAdvice::kNormal, MappingAdvice::kRandom, MappingAdvice::kSequential,
+              MappingAdvice::kWillNeed, MappingAdvice::kDontNeed, MappingAdvice::kDontDump}) {
           EXPECT_TRUE(m.Advise(a).ok()) << static_cast<int>(a);
         }
       },
@@ -132,14 +132,13 @@ TEST(MappingMethodsTest, DontNeedAndRemoveSpareTheRestOfAPage) {
         EXPECT_EQ(std::byte{0}, m.data()[kOsPage]);
         EXPECT_EQ(std::byte{9}, m.data()[2 * kOsPage]);
         EXPECT_TRUE(m.Advise(MappingAdvice::kDontNeed).ok());
-        EXPECT_EQ(m.size(), static_cast<size_t>(std::count(m.data(), m.data() + m.size(),
-                                                           std::byte{0})));
+        EXPECT_EQ(m.size(),
+                  static_cast<size_t>(std::count(m.data(), m.data() + m.size(), std::byte{0})));
       },
       -1, 0, 4 * kOsPage - 5, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
   const TestFile file = TestFile::InMemory(4 * kOsPage, 5);
-  WithMapping(
-      [](const gc_mapping& m) { EXPECT_TRUE(m.Advise(MappingAdvice::kRemove).ok()); }, file.fd(),
-      10, 3 * kOsPage, PROT_READ | PROT_WRITE, MAP_SHARED);
+  WithMapping([](const gc_mapping& m) { EXPECT_TRUE(m.Advise(MappingAdvice::kRemove).ok()); },
+              file.fd(), 10, 3 * kOsPage, PROT_READ | PROT_WRITE, MAP_SHARED);
   EXPECT_EQ(PatternAt(5, kOsPage - 1), file.At(kOsPage - 1));
   EXPECT_EQ(std::byte{0}, file.At(kOsPage));
   EXPECT_EQ(std::byte{0}, file.At(3 * kOsPage - 1));
@@ -173,9 +172,8 @@ TEST(MappingMethodsTest, ListNamesFilesAndSites) {
   const gc_mapping three = *gc_mmap(-1, 0, 123, PROT_READ, MAP_SHARED | MAP_ANONYMOUS);
   const std::vector<MappingInfo> list = ListMappings();
   ASSERT_EQ(3u, list.size());
-  EXPECT_TRUE(std::is_sorted(list.begin(), list.end(), [](const auto& a, const auto& b) {
-    return a.address < b.address;
-  }));
+  EXPECT_TRUE(std::is_sorted(list.begin(), list.end(),
+                             [](const auto& a, const auto& b) { return a.address < b.address; }));
   for (const MappingInfo& info : list) {
     if (info.address == reinterpret_cast<uintptr_t>(one.data())) {
       EXPECT_EQ(1000u, info.length);

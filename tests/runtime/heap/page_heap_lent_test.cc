@@ -23,11 +23,10 @@ class PageHeapLentTest : public testing::Test {
     heap_owner_ = std::make_unique<Heap>();
     ASSERT_TRUE(heap().Init(os_, size_t{2} << 30));
     class_ = heap().InternClass(
-        0, 0, true,
-        [](SpanClassInfo&, void*) {}, nullptr);
+        0, 0, true, [](SpanClassInfo&, void*) {}, nullptr);
     ASSERT_NE(0, class_);
   }
-  uint64_t Stat(std::atomic<uint64_t> HeapStats::* counter) {
+  uint64_t Stat(std::atomic<uint64_t> HeapStats::*counter) {
     return HeapStats::Get(heap().stats().*counter);
   }
   static void* Stage(size_t bytes, int value) {
@@ -47,7 +46,7 @@ class PageHeapLentTest : public testing::Test {
       return nullptr;
     }
     Span* s = heap().pages().MakeLentSpan(pages, heap().classes().Info(class_), class_,
-                                         heap().sweepgen());
+                                          heap().sweepgen());
     heap().pages().Publish(s, true);
     heap().pages().Verify();
     return s;
@@ -87,7 +86,7 @@ TEST_F(PageHeapLentTest, PagesGoToTheirColumnAndBack) {
 
 TEST_F(PageHeapLentTest, BackedPagesAreGivenBackFirst) {
   Span* plain = heap().pages().AllocSpan(heap().classes().Info(class_), class_, 30, nullptr,
-                                        heap().sweepgen());
+                                         heap().sweepgen());
   heap().pages().Publish(plain, true);
   heap().pages().FreeSpan(plain);
   const uint64_t released = Stat(&HeapStats::released_pages);
