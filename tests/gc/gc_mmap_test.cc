@@ -322,6 +322,7 @@ TEST_F(GcMmapTest, ManyLeaveNoKernelMappingsBehind) {
 }
 
 TEST_F(GcMmapTest, TheChildOfAForkHasItAndEndsIt) {
+  if (TARN_TSAN) GTEST_SKIP() << "no threads after fork under ThreadSanitizer";
   const TestFile file = TestFile::OnDisk(20'000, 11);
   gc_root<Holder> holder;
   OnOtherThread([&] {
@@ -332,6 +333,7 @@ TEST_F(GcMmapTest, TheChildOfAForkHasItAndEndsIt) {
   });
   const pid_t child = fork();
   if (child == 0) {
+    alarm(100);
     const auto run = [&] {
       Collect();
       if (CountWrong(holder->mapping, 11) != 0 || CountWrong(holder->next->mapping, 11) != 0) {
@@ -415,8 +417,10 @@ TEST_F(GcMmapErrorTest, MoreThanTheAddressSpaceHolds) {
 }
 
 TEST_F(GcMmapErrorTest, AddressSpaceLimitOfTheProcess) {
+  if (TARN_TSAN || TARN_ASAN) GTEST_SKIP() << "sanitizers need threads after fork, or addresses";
   const pid_t child = fork();
   if (child == 0) {
+    alarm(100);
     const rlimit limit{size_t{4} << 40, size_t{4} << 40};
     rlimit small = limit;
     std::ifstream statm("/proc/self/statm");
