@@ -62,7 +62,8 @@ void CountBySize(rt::Heap& heap, const rt::ThreadCache::Unused& unused, MemStats
       continue;
     }
     const rt::Span* span = cage.SpanAt(page);
-    s.by_size[heap.classes().Info(span->span_class).size_class].objects += span->alloc_count;
+    if (span->IsHeapMemory())
+      s.by_size[heap.classes().Info(span->span_class).size_class].objects += span->alloc_count;
     page += span->npages;
   }
   for (size_t c = 0; c < internal::kNumSizeClasses; ++c) {
@@ -83,7 +84,7 @@ void FillFromLedger(Instance& instance, const rt::ThreadCache::Unused& unused, M
   s.mallocs = HeapStats::Get(st.allocated_objects) - unused.slots + tiny;
   s.frees = HeapStats::Get(st.freed_objects) + tiny;
   s.heap_objects = s.mallocs - s.frees;
-  s.heap_sys = HeapStats::Get(st.mapped_pages) * kPageBytes;
+  s.heap_sys = (HeapStats::Get(st.mapped_pages) - HeapStats::Get(st.lent_pages)) * kPageBytes;
   s.heap_inuse = HeapStats::Get(st.in_use_pages) * kPageBytes;
   s.heap_idle = s.heap_sys - s.heap_inuse;
   s.heap_released = HeapStats::Get(st.released_pages) * kPageBytes;
@@ -93,6 +94,7 @@ void FillFromLedger(Instance& instance, const rt::ThreadCache::Unused& unused, M
              instance.collector().queue().allocated_bytes() +
              instance.collector().roots().cells().bytes();
   s.external = HeapStats::Get(st.external_bytes);
+  s.mapped = HeapStats::Get(st.lent_pages) * kPageBytes;
   s.limited_bytes = heap.pages().MemoryBytes();
   s.hard_limit_refusals = HeapStats::Get(heap.pages().limits().hard_refusals);
   // What else the system has given: tables of the page allocator, records of threads and types.

@@ -26,6 +26,7 @@ Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& me
       specials_(heap, memory),
       finalizers_(specials_, memory,
                   {&ShadeForLife, &RecordsOf, &BeginFinalizer, &EndFinalizer, &IsGateOpen, this}),
+      mappings_(heap, memory),
       workers_(heap, layouts, queue_, specials_),
       assists_(heap, layouts, queue_, workers_, specials_),
       sweep_debt_(heap),
@@ -271,6 +272,7 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
   if (is_checked && record.revived != 0) CheckMarksStopped(/*is_decided=*/true);
   workers_.End();
   assists_.End();
+  EndDeadMappings();
   phase_.Move(Phase::kMark, Phase::kMarkTermination);
   state_.barrier_on.store(0, std::memory_order_relaxed);
   Round h3(heap_, layouts_, roots_, handshake_times_);

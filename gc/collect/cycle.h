@@ -6,7 +6,8 @@
 //   3 mark: the driver, helpers and assists, until F rounds bring nothing new
 //   4 only if some roots or objects are written without barriers: stop the world, scan those and all
 //     stacks again, mark the rest
-//   5 decide which objects with finalizers, weak references and the like are dead (cycle_deaths.cc)
+//   5 decide which objects with finalizers, weak references and the like are dead (cycle_deaths.cc), and
+//     unmap dead mappings (cycle_mappings.cc)
 //   6 H3: barriers off; flip: marks become allocation bits; set the next goal
 //   7 sweep in the background; allocation sweeps what it needs; then free pages may go back to the
 //     system (scavenger.h)
@@ -38,6 +39,7 @@
 #include "gc/control/live_estimate.h"
 #include "gc/control/pacer.h"
 #include "gc/life/finalizers.h"
+#include "gc/life/mappings.h"
 #include "gc/life/specials.h"
 #include "gc/life/weak_gate.h"
 #include "gc/observe/gc_trace.h"
@@ -125,6 +127,10 @@ class Collector {
   Specials& specials() { return specials_; }
   Finalizers& finalizers() { return finalizers_; }
   WeakGate& weak_gate() { return weak_gate_; }
+  Mappings& mappings() { return mappings_; }
+  // Before a mapping of `bytes` is made: starts a cycle that would end dead ones, if many were made since the
+  // last, or waits for it. Outside the runtime.
+  void PaceMappings(size_t bytes);
   double GcCpuFraction();
 
   // The driver is no mutator: a stopped world does not stop its sweeping. Whoever has stopped the
@@ -194,6 +200,7 @@ class Collector {
   void DecideDeathsStopped(CycleRecord& record);
   uint64_t MarkedSoFar();
   void PublishDeaths(const CycleRecord& record);
+  void EndDeadMappings();
   void DrainStopped();
   void CheckMarksStopped(bool is_decided);
   void VerifyFromRecords(bool is_decided);
@@ -218,6 +225,7 @@ class Collector {
   Specials specials_;
   Finalizers finalizers_;
   WeakGate weak_gate_;
+  Mappings mappings_;
   Deaths deaths_;           // the driver's, from their decision to the flip
   bool had_ready_ = false;  // the driver's: something waited for finalizers when marking began
   MarkWorkers workers_;

@@ -37,7 +37,8 @@ MemoryReading Collector::ReadMemory() const {
   constexpr int kTries = 10;  // the counters are not read at one moment
   for (int i = 0; i < kTries; ++i) {
     const uint64_t external = HeapStats::Get(stats.external_bytes);
-    const uint64_t held = HeapStats::Get(stats.in_use_pages) + HeapStats::Get(stats.released_pages);
+    const uint64_t held = HeapStats::Get(stats.in_use_pages) +
+                          HeapStats::Get(stats.released_pages) + HeapStats::Get(stats.lent_pages);
     r.heap_free = SaturatingSub(HeapStats::Get(stats.mapped_pages), held) * kPageBytes;
     const uint64_t freed = HeapStats::Get(stats.freed_bytes);
     r.object_bytes = SaturatingSub(HeapStats::Get(stats.allocated_bytes), freed) + external;

@@ -280,6 +280,7 @@ void Collector::ChildAfterFork() {
   waiting_for_room_.store(0, std::memory_order_relaxed);
   workers_.ForgetThreads();
   finalizers_.ChildAfterFork();
+  mappings_.ChildAfterFork();
   scavenger_.ChildAfterFork();
   queue_.ForgetWaiters();
   // The CPU clock of a process starts anew.

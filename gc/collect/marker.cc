@@ -184,8 +184,9 @@ inline void Marker::Process(const InFlight& f) {
     if (!f.noscan) ScanObject(f.base, info);
     return;
   }
-  const size_t bytes = cage_->SpanAt(cage_->PageOf(f.base))->npages * internal::kPageBytes;
-  stats_.bytes += bytes;
+  const Span* span = cage_->SpanAt(cage_->PageOf(f.base));
+  const size_t bytes = span->npages * internal::kPageBytes;
+  if (span->IsHeapMemory()) stats_.bytes += bytes;
   if (!f.noscan) ScanLong(f.base, bytes, info);
 }
 

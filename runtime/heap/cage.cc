@@ -157,7 +157,52 @@ void Cage::DiscardTables(size_t first_page, size_t npages) {
   for (auto& b : bits_) discard(b, at.bit_bytes, len.bit_bytes);
 }
 
+template <class F>
+bool Cage::ForEachUnusedTable(size_t first_page, size_t npages, F&& f) const {
+  const TableShape at = ShapeFor((first_page + 1) * kPageBytes);
+  const TableShape end = ShapeFor((first_page + npages) * kPageBytes);
+  const size_t unit = os_->PhysicalPageBytes();
+  const auto part = [&](void* table, size_t from, size_t to) {
+    from = RoundUp(from, unit);
+    to = RoundDown(to, unit);
+    return from >= to || f(static_cast<char*>(table) + from, to - from);
+  };
+  return part(spans_, at.span_bytes, end.span_bytes) &&
+         part(bits_[0], at.bit_bytes, end.bit_bytes) && part(bits_[1], at.bit_bytes, end.bit_bytes);
+}
+
+void Cage::LendTables(size_t first_page, size_t npages) {
+  ForEachUnusedTable(first_page, npages, [this](char* p, size_t bytes) {
+    os_->Unused(p, bytes, bytes);
+    return true;
+  });
+}
+
+bool Cage::TakeBackTables(size_t first_page, size_t npages) {
+  size_t done = 0;
+  const bool ok = ForEachUnusedTable(first_page, npages, [&](char* p, size_t bytes) {
+    if (!os_->Used(p, bytes, bytes)) return false;
+    ++done;
+    return true;
+  });
+  if (ok) return true;
+  ForEachUnusedTable(first_page, npages, [&](char* p, size_t bytes) {
+    if (done == 0) return false;
+    --done;
+    os_->Unused(p, bytes, bytes);
+    return true;
+  });
+  return false;
+}
+
+void Cage::AdviseAnew(size_t first_page, size_t npages) {
+  void* p = reinterpret_cast<void*>(AddressOf(first_page));
+  if (huge_pages_ == HugePages::kWanted) os_->HugePage(p, npages * kPageBytes);
+  if (huge_pages_ == HugePages::kUnwanted) os_->NoHugePage(p, npages * kPageBytes);
+}
+
 void Cage::AdviseHugePages(bool wanted) {
+  huge_pages_ = wanted ? HugePages::kWanted : HugePages::kUnwanted;
   void* p = reinterpret_cast<void*>(base_);
   if (wanted) {
     os_->HugePage(p, bytes_);

@@ -36,6 +36,8 @@ class Cage {
   static size_t DefaultBytes();
   // What Grow(arenas) adds to table_bytes().
   static size_t TableBytesOf(size_t arenas);
+  // The part of it that pages of one span need.
+  static size_t EntryBytesOf(size_t arenas) { return arenas * internal::kPagesPerArena * 8; }
 
   // Maps the next `arenas` arenas and commits their side tables. False when the cage is used up or
   // the system refuses; nothing has changed then.
@@ -44,8 +46,17 @@ class Cage {
   // Drops the side tables of pages that are in no span and of which nothing is backed: they are zero
   // again, or what they were. Tables of which the range is not whole pages of the system stay.
   void DiscardTables(size_t first_page, size_t npages);
+  // Of a span of `npages` that holds one object, only the tables of its first page and its page entries
+  // are used. LendTables makes the rest of its tables Prepared, as far as it is whole pages of the
+  // system; TakeBackTables makes it Ready again, with the contents of a free page. False when the system
+  // refuses; nothing has changed then.
+  void LendTables(size_t first_page, size_t npages);
+  [[nodiscard]] bool TakeBackTables(size_t first_page, size_t npages);
+
   // Advice for the whole reservation, so that it splits no mapping. After Init, before Grow.
   void AdviseHugePages(bool wanted);
+  // The same advice, if it was given, for a part of it that is mapped anew.
+  void AdviseAnew(size_t first_page, size_t npages);
 
   bool Contains(uintptr_t p) const {
     // relaxed: a pointer that somebody holds was published after the growth it depends on.
@@ -79,6 +90,9 @@ class Cage {
 
  private:
   [[nodiscard]] bool ReserveTables(size_t bytes);
+  // f(start, bytes) for the tables that LendTables means, until it returns false. Whether it did not.
+  template <class F>
+  bool ForEachUnusedTable(size_t first_page, size_t npages, F&& f) const;
 
   OsMemory* os_ = nullptr;
   uintptr_t base_ = 0;
@@ -88,6 +102,11 @@ class Cage {
   Span* spans_ = nullptr;
   std::atomic<uint64_t>* bits_[2] = {nullptr, nullptr};
   size_t table_bytes_ = 0;
+  enum class HugePages : uint8_t {
+    kNoAdvice,
+    kWanted,
+    kUnwanted
+  } huge_pages_ = HugePages::kNoAdvice;
 };
 
 }  // namespace tarn::rt

@@ -11,8 +11,8 @@ using internal::kPageShift;
 using internal::kPagesPerArena;
 
 PageHeap::~PageHeap() {
-  const uint64_t ready =
-      HeapStats::Get(stats_.mapped_pages) - HeapStats::Get(stats_.released_pages);
+  const uint64_t ready = HeapStats::Get(stats_.mapped_pages) -
+                         HeapStats::Get(stats_.released_pages) - HeapStats::Get(stats_.lent_pages);
   cage_.Destroy(ready * kPageBytes);
   pages_.Destroy();
 }
@@ -28,13 +28,13 @@ bool PageHeap::Init(OsMemory& os, size_t cage_bytes) {
   return false;
 }
 
-bool PageHeap::GrowLocked(size_t npages) {
+bool PageHeap::GrowLocked(size_t npages, SpanBacking what) {
   const size_t want = RoundUp(npages, kChunkPages);
   const size_t need_end = grown_pages_ + want;
   const size_t have_end = cage_.committed_pages();
   if (need_end > have_end) {
     const size_t arenas = DivideUp(need_end - have_end, kPagesPerArena);
-    if (GrowthExcess(npages) != 0 || !cage_.Grow(arenas)) return false;
+    if (GrowthExcess(npages, what) != 0 || !cage_.Grow(arenas)) return false;
   }
   if (!pages_.Grow(grown_pages_, want)) return false;
   grown_pages_ += want;
@@ -98,17 +98,27 @@ Span* PageHeap::AllocSpan(const SpanClassInfo& info, uint16_t span_class, size_t
   HeapStats::Sub(stats_.released_pages, r.scavenged);
   HeapStats::Add(stats_.in_use_pages, npages);
   Span* s = cage_.SpanAt(r.page);
+  InitSpan(s, info, span_class, npages, sweepgen);
+  s->needzero = r.scavenged == npages && os_->ReleasedIsZero() ? 0 : 1;
+  return s;
+}
+
+// A span of the heap's memory that nobody knows of yet.
+void PageHeap::InitSpan(Span* s, const SpanClassInfo& info, uint16_t span_class, size_t npages,
+                        uint32_t sweepgen) {
   s->npages = static_cast<uint32_t>(npages);
   s->span_class = span_class;
   s->nelems = info.nelems;
   s->elem_bytes32 = info.elem_bytes;
   s->alloc_count = 0;
   s->search_index = 0;
-  s->needzero = r.scavenged == npages && os_->ReleasedIsZero() ? 0 : 1;
+  s->needzero = 1;
   s->next = nullptr;
-  s->owned.store(0, std::memory_order_relaxed);            // relaxed: not visible yet
-  s->sweepgen.store(sweepgen, std::memory_order_relaxed);  // relaxed: published by SetEntries
-  return s;
+  // relaxed (all): published by SetEntries.
+  s->backing.store(SpanBacking::kHeap, std::memory_order_relaxed);
+  s->mapping.store(nullptr, std::memory_order_relaxed);
+  s->owned.store(0, std::memory_order_relaxed);
+  s->sweepgen.store(sweepgen, std::memory_order_relaxed);
 }
 
 void PageHeap::Publish(Span* span, bool noscan) {
@@ -131,6 +141,7 @@ void PageHeap::FreeSpan(Span* span) {
   const size_t npages = span->npages;
   // relaxed: dead objects have lost their records before the marks became allocation bits (I2).
   TARN_CHECK(span->specials.load(std::memory_order_relaxed) == nullptr);
+  if (!span->IsHeapMemory()) return FreeLentSpan(span);
   cage_.ClearEntries(first, npages);
   ClearBits(span);
   span->npages = 0;
@@ -156,7 +167,7 @@ void PageHeap::TryFlushCache(PageCache& cache) {
 void PageHeap::Verify() {
   LockHolder hold(lock_);
   pages_.Verify();
-  size_t in_use = 0;
+  size_t in_use = 0, lent = 0;
   for (size_t page = 0; page < grown_pages_;) {
     const PageEntry e = cage_.Entry(page);
     if (!e.in_use()) {
@@ -166,15 +177,17 @@ void PageHeap::Verify() {
     const Span* s = cage_.SpanAt(page);
     TARN_CHECK(e.offset_pages() == 0 && s->npages > 0 && s->span_class == e.span_class());
     for (size_t i = 0; i < s->npages; ++i) TARN_CHECK(cage_.Entry(page + i).offset_pages() == i);
-    in_use += s->npages;
+    (s->IsHeapMemory() ? in_use : lent) += s->npages;
     page += s->npages;
   }
-  // A large span that a blocked thread is zeroing is in use and not yet published.
+  // A large span that a blocked thread is zeroing, or mapping a file at, is in use and not yet published.
+  // Lost pages are in no span.
   const uint64_t taken = HeapStats::Get(stats_.in_use_pages);
-  TARN_CHECK(in_use <= taken);
+  const uint64_t taken_lent = HeapStats::Get(stats_.lent_pages);
+  TARN_CHECK(in_use <= taken && lent <= taken_lent);
   TARN_CHECK(grown_pages_ == HeapStats::Get(stats_.mapped_pages));
   // The scavenger is no mutator and may be in the middle of a release.
-  TARN_CHECK(pages_.FreePages() + pages_.HeldPages() == grown_pages_ - taken);  // L1
+  TARN_CHECK(pages_.FreePages() + pages_.HeldPages() == grown_pages_ - taken - taken_lent);  // L1
   TARN_CHECK(pages_.ScavengedFreePages() + pages_.HeldScavengedPages() ==
              HeapStats::Get(stats_.released_pages));                                 // L1
   TARN_CHECK(pages_.LazilyFreePages() == HeapStats::Get(stats_.lazily_free_pages));  // I2

@@ -24,6 +24,16 @@
 
 namespace tarn::rt {
 
+// Pages on their way into a span whose addresses a mapping gets.
+struct LentPages {
+  size_t page = kNoPage;  // what the span will have
+  size_t npages = 0;
+  PageRun run{};  // what was taken: more, if the pages are to be aligned
+  size_t run_pages = 0;
+  Release how = Release::kNow;    // in which way those that had been in use were given back
+  bool are_edges_backed = false;  // the run without the pages is not released
+};
+
 class PageHeap {
  public:
   PageHeap() = default;
@@ -47,6 +57,26 @@ class PageHeap {
   void FlushCache(PageCache& cache);
   // The same if nobody holds the heap lock: for handshakes, which should not wait.
   void TryFlushCache(PageCache& cache);
+
+  // --- Addresses for mappings (page_heap_lent.cc), in this order ---
+
+  // Inside the runtime. Pages for a span, the first a multiple of `align_pages` (a power of two). False
+  // when the cage is used up, the system refuses memory for tables, or the hard limit does.
+  [[nodiscard]] bool TakeForLending(size_t npages, size_t align_pages, LentPages& pages);
+  // The first `bytes` of the pages become what is mapped at `staged`. May take as long as the system
+  // takes, and needs no lock: call it as a blocked thread. False when the system refuses.
+  [[nodiscard]] bool Lend(LentPages& pages, size_t bytes, void* staged);
+  // Inside the runtime, one of the two: the span, as AllocSpan makes one; or nothing, when Lend failed.
+  Span* MakeLentSpan(const LentPages& pages, const SpanClassInfo& info, uint16_t span_class,
+                     uint32_t sweepgen);
+  void GiveUpLent(const LentPages& pages);
+  // What is mapped at the first `bytes` of the span ends, and access faults. The span stays as it is.
+  [[nodiscard]] bool CloseLent(Span* span, size_t bytes) {
+    return os_->CloseLent(reinterpret_cast<void*>(cage_.BaseOf(span)), bytes);
+  }
+  // The driver: the object in the span is dead. What is mapped at its first `bytes` ends, and the span is
+  // fit for FreeSpan; if the system refuses, FreeSpan will not free its pages, and the result is false.
+  bool TakeBack(Span* span, size_t bytes);
 
   // Gives free pages back to the system, the highest first, until at least `bytes` are released,
   // nothing is left that `mode` allows, or `stop` (called with the heap lock) says so. Returns the
@@ -82,7 +112,8 @@ class PageHeap {
   static PageAlloc::StopFn NeverStop();
   PageAlloc::Result AllocPages(size_t npages, PageCache* cache);
   PageAlloc::Result AllocPagesLocked(size_t npages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
-  bool GrowLocked(size_t npages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  bool GrowLocked(size_t npages, SpanBacking what = SpanBacking::kHeap)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   // Pages that the system refused to back go back to the page allocator.
   void GiveUpPages(PageAlloc::Result r, size_t npages);
   void GiveUpPartOfOsPages(PageAlloc::Result r, size_t npages);
@@ -92,7 +123,15 @@ class PageHeap {
   bool BackPages(const PageAlloc::Result& r, size_t npages, SoftLimit at_soft);
   bool MakeRoomBelowSoft(uint64_t more, SoftLimit at_soft);
   bool UseBelowHard(void* p, size_t bytes, uint64_t more) ABSL_LOCKS_EXCLUDED(hard_lock_);
-  uint64_t GrowthExcess(size_t npages) const;
+  uint64_t GrowthExcess(size_t npages, SpanBacking what = SpanBacking::kHeap) const;
+  PageAlloc::Result AllocForLending(size_t npages);
+  void FreeEdgeLocked(const LentPages& pages, size_t from, size_t to)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void FreeEdgesLocked(const LentPages& pages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void FreeLentSpan(Span* span);
+  bool HasLent(size_t page) const;
+  static void InitSpan(Span* s, const SpanClassInfo& info, uint16_t span_class, size_t npages,
+                       uint32_t sweepgen);
   bool MakeRoomForGrowth(size_t npages);
 
   OsMemory* os_ = nullptr;

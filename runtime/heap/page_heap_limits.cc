@@ -75,11 +75,15 @@ bool PageHeap::BackPages(const PageAlloc::Result& r, size_t npages, SoftLimit at
 }
 
 // What a heap that grows by `npages` would have above the hard limit. The request counts beside its
-// tables: tables that grew for what is then refused would stay.
-uint64_t PageHeap::GrowthExcess(size_t npages) const {
+// tables: tables that grew for what is then refused would stay. Pages that are lent need neither memory
+// nor most of their tables.
+uint64_t PageHeap::GrowthExcess(size_t npages, SpanBacking what) const {
   const uint64_t limit = limits_.hard.load(std::memory_order_relaxed);
   const size_t arenas = DivideUp(npages, internal::kPagesPerArena);
-  return Excess(MemoryBytes(), Cage::TableBytesOf(arenas) + npages * kPageBytes, limit);
+  const uint64_t more = what == SpanBacking::kLent
+                            ? Cage::EntryBytesOf(arenas)
+                            : Cage::TableBytesOf(arenas) + npages * kPageBytes;
+  return Excess(MemoryBytes(), more, limit);
 }
 
 // No run of pages is free, and the heap could not grow, perhaps for want of room.

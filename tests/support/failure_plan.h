@@ -16,7 +16,10 @@ namespace tarn::rt {
 enum class OsCall {
   kReserve,
   kMap,
-  kUsed,  // the three above can be refused, those below cannot
+  kUsed,
+  kLend,
+  kCloseLent,
+  kTakeBack,  // those above can be refused, those below cannot
   kUnused,
   kFault,
   kFree,
@@ -26,7 +29,7 @@ enum class OsCall {
   kDiscard,
   kDump,
 };
-inline constexpr size_t kOsCalls = 11;
+inline constexpr size_t kOsCalls = 14;
 
 class FailurePlan {
  public:
@@ -52,7 +55,7 @@ class FailurePlan {
   bool Take(OsCall call) {
     LockHolder hold(lock_);
     const uint64_t n = ++counts_[Index(call)];
-    if (call > OsCall::kUsed) return false;
+    if (call > OsCall::kTakeBack) return false;
     ++refusable_;
     if (!windows_[Index(call)].Has(n) && !any_.Has(refusable_)) return false;
     ++refused_;

@@ -6,6 +6,7 @@
 #include "tarn/finalizer.h"
 #include "tarn/gc_atomic_ptr.h"
 #include "tarn/gc_copy.h"
+#include "tarn/gc_mmap.h"
 #include "tarn/gc_ptr.h"
 #include "tarn/gc_queue.h"
 #include "tarn/gc_weak_map.h"

@@ -1,0 +1,30 @@
+// Mappings seen from the cycle: when one ends them, and when one begins because of them.
+// They are no part of the heap's live bytes, so allocation alone would not start a cycle in a program that
+// does nothing but map files.
+#include "gc/collect/cycle.h"
+#include "gc/control/heap_goal.h"
+#include "runtime/thread/runtime_scope.h"
+
+namespace tarn::rt {
+
+// Marking is over and nothing is shaded any more that counts; the marks are not yet allocation bits. What is
+// dead is ordinary memory before anybody can sweep it, and no longer charged when the goal is set.
+void Collector::EndDeadMappings() { mappings_.EndDead(); }
+
+void Collector::PaceMappings(size_t bytes) {
+  const Mappings::Pressure pressure = mappings_.PressureFor(bytes);
+  // relaxed: as IsPastGoal. Without a goal collections are the program's affair.
+  if (pressure == Mappings::Pressure::kNone || goal_.load(std::memory_order_relaxed) == kNoGoal) {
+    return;
+  }
+  if (pressure == Mappings::Pressure::kWait) return CollectNow();
+  if (phase_.Get() != Phase::kOff) return;
+  {
+    RuntimeScope scope;
+    LockHolder hold(lock_);
+    Request(completed_.load(std::memory_order_relaxed) + 1);
+  }
+  EnsureDriver();
+}
+
+}  // namespace tarn::rt
