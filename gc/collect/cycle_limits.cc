@@ -1,7 +1,7 @@
 // The collector at its limits: what it reads from the ledger, when the goal is derived anew, how
 // threads wait for room, external bytes; what the CPU limiter is told.
-// Not here: the arithmetic (gc/control/memory_limit.h, gc/control/cpu_limiter.h), releasing and refusing pages
-// (runtime/heap/memory_limits.h).
+// Not here: the arithmetic (gc/control/memory_limit.h, gc/control/cpu_limiter.h), releasing and refusing
+// pages (runtime/heap/memory_limits.h).
 #include <algorithm>
 
 #include "gc/collect/cycle.h"
