@@ -17,11 +17,18 @@ namespace tarn::rt {
 using internal::kPageBytes;
 
 PageAlloc::Result PageHeap::AllocForLending(size_t npages) {
-  LockHolder hold(lock_);
-  PageAlloc::Result r = pages_.Alloc(npages);
-  if (r.page == PageAlloc::kNone && GrowLocked(npages, SpanBacking::kLent))
+  PageAlloc::Result r;
+  bool is_left_out = false;
+  {
+    LockHolder hold(lock_);
     r = pages_.Alloc(npages);
-  PublishLazilyFreeLocked();
+    if (r.page == PageAlloc::kNone && GrowLocked(npages, SpanBacking::kLent)) {
+      r = pages_.Alloc(npages);
+    }
+    PublishLazilyFreeLocked();
+    is_left_out = r.page != PageAlloc::kNone && pages_.AnyLeftOut(r.page, npages);
+  }
+  if (is_left_out) Include(r.page, npages);  // keeps I3 of page_heap.h
   return r;
 }
 

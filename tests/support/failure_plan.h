@@ -19,7 +19,7 @@ enum class OsCall {
   kUsed,
   kLend,
   kCloseLent,
-  kTakeBack,  // those above can be refused, those below cannot
+  kTakeBack,  // those above can be refused; of those below only kDump, by name
   kUnused,
   kFault,
   kFree,
@@ -40,7 +40,7 @@ class FailurePlan {
     LockHolder hold(lock_);
     windows_[Index(call)] = Window(counts_[Index(call)], nth, count);
   }
-  // The same over all calls that can be refused.
+  // The same over all calls of the three that a heap must cope with.
   void FailAny(uint64_t nth, uint64_t count = 1) {
     LockHolder hold(lock_);
     any_ = Window(refusable_, nth, count);
@@ -55,9 +55,13 @@ class FailurePlan {
   bool Take(OsCall call) {
     LockHolder hold(lock_);
     const uint64_t n = ++counts_[Index(call)];
-    if (call > OsCall::kTakeBack) return false;
-    ++refusable_;
-    if (!windows_[Index(call)].Has(n) && !any_.Has(refusable_)) return false;
+    bool is_refused = windows_[Index(call)].Has(n);
+    if (call <= OsCall::kTakeBack) {
+      is_refused |= any_.Has(++refusable_);
+    } else if (call != OsCall::kDump) {
+      return false;
+    }
+    if (!is_refused) return false;
     ++refused_;
     return true;
   }
