@@ -89,14 +89,17 @@ void FinalizeWith(F f) {
 }
 
 int ExitWaits() {
+  static std::atomic<bool> main_is_done{false};
   FinalizeWith([] {
     g_static.state = 2;
     g_started = true;
+    while (!main_is_done) SleepMillis(1);
     SleepMillis(200);
     if (g_static.state.exchange(1) != 2) std::printf("the static object is gone\n");
     std::printf("finalizer done\n");
   });
   std::printf("main done\n");
+  main_is_done = true;
   return 0;
 }
 
