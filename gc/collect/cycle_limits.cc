@@ -144,6 +144,7 @@ void Collector::FollowGroupLimit(int64_t now) {
     LockHolder hold(lock_);
     if (!follower_.IsDue(now)) return;
   }
+  LockHolder no_fork(cycle_lock_);  // reading files allocates
   const std::optional<uint64_t> group = CgroupMemoryLimit({});
   LockHolder hold(lock_);
   if (!follower_.Take(now, group)) return;

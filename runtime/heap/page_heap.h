@@ -6,8 +6,10 @@
 //    allocator's, except that an allocation subtracts what it took a moment later.
 // I3 Pages that are handed out are in core dumps (page_dump.cc).
 // Locking: lock_ ("heap lock") guards the page allocator and growth; a page cache belongs to its
-// thread. No system call that gives memory back runs under it.
-// Cost: from the page cache no lock; else one lock and O(levels) summary updates.
+// thread. No system call that gives memory back, or changes what core dumps hold, runs under it.
+// dump_lock_ (page_dump.cc) is taken before it.
+// Cost: from the page cache no lock; else one lock and O(levels) summary updates; in memory that core
+// dumps leave out, one system call per 16 MiB.
 #ifndef TARN_RUNTIME_HEAP_PAGE_HEAP_H_
 #define TARN_RUNTIME_HEAP_PAGE_HEAP_H_
 
