@@ -35,6 +35,7 @@
 #include "gc/collect/scavenger.h"
 #include "gc/collect/sweeper.h"
 #include "gc/collect/workers.h"
+#include "gc/control/allocation_nap.h"
 #include "gc/control/cpu_limiter.h"
 #include "gc/control/live_estimate.h"
 #include "gc/control/pacer.h"
@@ -155,7 +156,9 @@ class Collector {
   int64_t NapNanosFor(uint64_t bytes) const;
   bool IsPastGoal(uint64_t bytes) const;
   bool IsFarPastGoal(uint64_t bytes) const;
-  int64_t BacklogTimes() const;
+  bool IsRunningAway(uint64_t bytes) const;
+  BacklogWait WaitForBacklog(uint64_t bytes) const;
+  void LetDestructorsRun(Mutator& m, uint64_t taken);
   bool IsCycleWanted() const;
   template <class F>
   void Hold(F&& wait);

@@ -42,6 +42,27 @@ void DestroyNow(SpecialList& list, Specials& specials) {
   }
 }
 
+// Marks what records keep alive as it is visited: most of the objects that wait for destructors
+// have few pointers or none, and would only pass through the queue.
+class RevivingVisitor final : public LifeVisitor {
+ public:
+  RevivingVisitor(const Heap& heap, Marker& marker) : heap_(heap), marker_(marker) {}
+  void Object(uintptr_t p) override { marker_.Push(p & ~kItemTagMask); }
+  void Contents(uintptr_t object) override { marker_.Push(object | kContentsTag); }
+  void Word(uintptr_t word) override {
+    if (const ObjectRef r = FindObject(heap_, word)) marker_.Push(r.base);
+  }
+  // What is more goes to the queue.
+  void PieceDone() override {
+    constexpr uint64_t kPieceWork = 128 << 10;
+    marker_.Drain(/*share=*/false, kPieceWork);
+  }
+
+ private:
+  const Heap& heap_;
+  Marker& marker_;
+};
+
 }  // namespace
 
 void Collector::ShadeForLife(void* self, Mutator& m, uintptr_t p) {
@@ -77,9 +98,12 @@ void Collector::ScanLives(MarkSink& sink) {
 
 // What the program will see again, and what waits for destructors.
 void Collector::VisitRevived(LifeVisitor& visitor) {
+  constexpr size_t kPiece = 512;
+  size_t n = 0;
   for (const SpecialList* list : {&deaths_.calls, &deaths_.destructors, &deaths_.traced}) {
     for (const Special* s = list->head(); s != nullptr; s = s->Next()) {
       if (s->kind != SpecialKind::kCleanup) visitor.Object(s->address);
+      if (++n % kPiece == 0) visitor.PieceDone();
     }
   }
   // Also if the queue has gone since: what else is recorded of the object was put back, for it lives.
@@ -89,10 +113,15 @@ void Collector::VisitRevived(LifeVisitor& visitor) {
   finalizers_.VisitDestructors(visitor);
 }
 
+// The queue may be frozen: nothing is taken from it here.
 void Collector::Revive() {
-  MarkSink sink(queue_);
-  LifeRoots visitor(heap_, sink);
+  const int64_t start = ThreadCpuNanos();
+  Marker marker(heap_, layouts_, queue_, &specials_);
+  marker.Start(/*exclusive=*/false);
+  RevivingVisitor visitor(heap_, marker);
   VisitRevived(visitor);
+  marker.Flush();
+  workers_.AddDriver(marker.TakeStats(), ThreadCpuNanos() - start);
 }
 
 void Collector::VerifyFromRecords(bool is_decided) {

@@ -28,6 +28,7 @@ class MutatorGc {
   // `assist_cycle`. Owner only.
   int64_t assist_balance = 0;
   uint32_t assist_cycle = 0;
+  uint64_t backlog_owed = 0;      // bytes taken since it last waited for destructors; owner only
   CallbackNode* roots = nullptr;  // changed inside the runtime only
   // With precise roots: what the last slow path returned, until the program has had time to root it.
   const void* fresh = nullptr;

@@ -151,6 +151,12 @@ bool MarkWorkers::Finished(uint32_t& published) {
   return queue_.published() == published;
 }
 
+void MarkWorkers::AddDriver(const MarkStats& stats, int64_t cpu) {
+  totals_.Add(stats);
+  driver_cpu_ += cpu;
+  totals_.cpu.fetch_add(cpu, std::memory_order_relaxed);
+}
+
 uint32_t MarkWorkers::Drain(bool stopped) {
   Marker marker(heap_, layouts_, queue_, &specials_);
   marker.Start(exclusive_);

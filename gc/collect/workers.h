@@ -67,6 +67,8 @@ class MarkWorkers {
   // The end of marking: no helper looks at the heap from here on.
   void End();
   const MarkTotals& totals() const { return totals_; }
+  // What the driver has marked by itself, outside Drain.
+  void AddDriver(const MarkStats& stats, int64_t cpu);
   // Work done by assists.
   void AddAssist(const MarkStats& stats) { totals_.Add(stats); }
   // In a child after fork(): the helpers are gone.

@@ -26,9 +26,8 @@ constinit thread_local bool t_is_finalizer_thread TARN_TLS_INITIAL_EXEC = false;
 void Finalizers::Publish(Deaths& deaths, uint64_t bytes) {
   const uint64_t n = deaths.calls.size() + deaths.destructors.size() + deaths.traced.size();
   // What was revived for gc_queues is not tarn-fin's: the share by number.
-  const uint64_t own = n + ready_count();
-  const uint64_t all = own + deaths.guarded.size();
-  backlog_.store(all == 0 ? 0 : bytes / all * own, std::memory_order_relaxed);
+  const uint64_t all = n + ready_count() + deaths.guarded.size();
+  bytes_each_.store(all == 0 ? 0 : bytes / all, std::memory_order_relaxed);
   if (deaths.Empty()) return;
   SpecialList unused;
   {
@@ -145,9 +144,12 @@ void Finalizers::VisitDestructors(LifeVisitor& visitor) {
     traced_.StartWalk();
   }
   for (bool more = true; more;) {
-    LockHolder hold(lock_);
-    size_t left = kWalkPiece;
-    more = destructors_.Walk(left, visit) || traced_.Walk(left, visit);
+    {
+      LockHolder hold(lock_);
+      size_t left = kWalkPiece;
+      more = destructors_.Walk(left, visit) || traced_.Walk(left, visit);
+    }
+    visitor.PieceDone();
   }
 }
 

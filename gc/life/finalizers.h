@@ -79,10 +79,13 @@ class Finalizers {
   bool IsThreadWanted() const { return thread_wanted_.load(std::memory_order_relaxed) != 0; }
   uint64_t ready_count() const { return ready_count_.load(std::memory_order_relaxed); }
   uint64_t run_count() const { return run_count_.load(std::memory_order_relaxed); }
-  // Bytes that wait for destructors which the collector's thread runs. relaxed (both): an estimate.
+  // Bytes that wait for destructors which the collector's thread runs, and what one of them stands
+  // for. relaxed (all): estimates.
   uint64_t backlog_bytes() const {
-    return ready_count() != 0 && IsThreadWanted() ? backlog_.load(std::memory_order_relaxed) : 0;
+    const bool is_run = IsThreadWanted() && is_exiting_.load(std::memory_order_relaxed) == 0;
+    return is_run ? ready_count() * bytes_each() : 0;
   }
+  uint64_t bytes_each() const { return bytes_each_.load(std::memory_order_relaxed); }
   // Functions that have begun, on any thread.
   uint64_t running_count() const { return running_count_.load(std::memory_order_relaxed); }
   // The process ends: nothing more is begun on tarn's threads, and what runs there gets a second to end.
@@ -147,7 +150,7 @@ class Finalizers {
   std::atomic<uint64_t> ready_count_{0};  // relaxed: numbers, changed under lock_
   std::atomic<uint64_t> run_count_{0};
   std::atomic<uint64_t> running_count_{0};
-  std::atomic<uint64_t> backlog_{0};
+  std::atomic<uint64_t> bytes_each_{0};     // of what is ready, as of the last Publish
   std::atomic<uint32_t> thread_wanted_{1};  // relaxed: looked at after each cycle and each record
   std::atomic<uint32_t> has_thread_{0};
   std::atomic<uint32_t> is_exiting_{0};

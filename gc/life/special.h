@@ -117,6 +117,8 @@ class LifeVisitor {
   virtual void Contents(uintptr_t object) = 0;
   // It may be a pointer.
   virtual void Word(uintptr_t word) = 0;
+  // A piece of a long list has been visited, and no lock is held.
+  virtual void PieceDone() {}
 
  protected:
   ~LifeVisitor() = default;
