@@ -1,6 +1,6 @@
 // The collector at its limits: what it reads from the ledger, when the goal is derived anew, how
-// threads wait for room, external bytes.
-// Not here: the arithmetic (gc/control/memory_limit.h), releasing and refusing pages
+// threads wait for room, external bytes; what the CPU limiter is told.
+// Not here: the arithmetic (gc/control/memory_limit.h, gc/control/cpu_limiter.h), releasing and refusing pages
 // (runtime/heap/memory_limits.h).
 #include <algorithm>
 
@@ -304,6 +304,52 @@ void Collector::AdjustExternal(int64_t bytes) {
   }
   // Nor here; such a thread starts the driver at its next slow path.
   if (m == nullptr || !m->options().precise_roots) EnsureDriver();
+}
+
+// --- The CPU limiter ---
+
+CpuLimiter::Used Collector::TakeUsed(int64_t now) {
+  CpuLimiter::Used used;
+  used.assist = assists_.TakeTime() +
+                heap_.pages().limits().release_nanos.exchange(0, std::memory_order_relaxed);
+  // CPU that this process did not use counts as idle, and so do markers at idle priority, but for those
+  // that the program had to wait for. Not what the limiter takes for the background markers': on a busy
+  // machine they may have had less.
+  const int64_t cpu = ProcessCpuNanos();
+  const int64_t capacity = (now - limiter_wall_) * options_.procs;
+  const int64_t background =
+      phase_.Get() == Phase::kMark
+          ? static_cast<int64_t>(static_cast<double>(capacity) * kBackgroundUtilization)
+          : 0;
+  const int64_t idle_mark = workers_.totals().idle_cpu.load(std::memory_order_relaxed);
+  const int64_t idle_marked = std::max<int64_t>(0, idle_mark - idle_mark_seen_);
+  const int64_t wall = std::max<int64_t>(1, now - limiter_wall_);
+  const int64_t held = std::min(wall, held_nanos_.exchange(0, std::memory_order_relaxed));
+  const auto waited_for = static_cast<int64_t>(
+      static_cast<double>(idle_marked) * static_cast<double>(held) / static_cast<double>(wall));
+  used.assist += waited_for;
+  used.idle = std::max<int64_t>(0, capacity - (cpu - process_cpu_)) + idle_marked - waited_for;
+  used.idle = std::clamp<int64_t>(capacity - background - used.assist, 0, used.idle);
+  process_cpu_ = cpu;
+  limiter_wall_ = now;
+  idle_mark_seen_ = idle_mark;
+  return used;
+}
+
+void Collector::UpdateLimiterLocked(int64_t now) {
+  limiter_.Update(now, TakeUsed(now));
+  NoteLimiterLocked();
+}
+
+void Collector::NoteLimiterLocked() {
+  const bool is_limiting = limiter_.limiting();
+  if (is_limiting && !assists_.limited()) {
+    last_limited_cycle_.store(limiter_.last_limited_cycle(), std::memory_order_relaxed);
+    limiter_engagements_.fetch_add(1, std::memory_order_relaxed);  // relaxed: a futex word
+    FutexWake(limiter_engagements_, 1);
+  }
+  assists_.SetLimited(is_limiting);
+  heap_.pages().limits().is_gc_limited.store(is_limiting ? 1 : 0, std::memory_order_relaxed);
 }
 
 }  // namespace tarn::rt
