@@ -3,7 +3,8 @@
  *
  * Two mutator threads, one collector. Objects 1..OBJECTS with one slot each; slot[0] is a root.
  * A thread is a set of objects that its stack and registers hold, and the operation that it is in.
- * Handshakes run between any two steps of a thread.
+ * Handshakes run between any two steps of a thread. Both threads may assist (ASSISTS0, ASSISTS1); thread 1
+ * may attach and detach (ATTACH).
  *
  * Not here: weak memory, buffer overflow races, sweeping itself, several slots per object. The README
  * has the list, the bounds and the results; run_model.py has the configurations.
@@ -30,7 +31,11 @@
 
 #define BIT(o) ((1 << (o)) >> 1)  /* of object o; 0 for null */
 #define ALL ((1 << OBJECTS) - 1)
-#define BOTH 3                    /* threads that have still to answer */
+#ifdef ATTACH
+#define ASKED (at[1] == kAway -> 1 : 3)  /* whom a round asks */
+#else
+#define ASKED 3
+#endif
 
 /* Where a thread is. Hazards are in force from kSlotSet, or kValueSet, to the end of the operation;
    then the model empties them. Really they stay, which only shades more. */
@@ -46,6 +51,8 @@
 #define kChunkOff 9      /* OP_BULK: between two words, flag seen off */
 #define kChunkOn 10      /* the same, flag seen on */
 #define kChunkStoring 11 /* a word is read, shaded if need be, and not yet stored */
+#define kAssist 12   /* ASSISTS: marks items that it took from the queue */
+#define kAway 13     /* ATTACH: thread 1 is not attached */
 #define HAZARD_SLOT(t) (at[t] >= kSlotSet && at[t] <= kSwapping)
 #define HAZARD_VALUE(t) (at[t] >= kValueSet && at[t] <= kSwapping)
 
@@ -77,6 +84,15 @@ byte stores[2];                      /* begun so far, at most STORES0 and STORES
 byte allocs[2];
 #endif
 
+#ifdef ASSISTS0
+byte assists[2];                     /* begun so far, at most ASSISTS0 and ASSISTS1 */
+byte taken[2];                       /* marked objects that left the queue and are not yet scanned */
+bool report[2];                      /* held such objects since its last F */
+#endif
+#ifdef ATTACH
+bool came, went;                     /* thread 1 has attached, has detached; once each */
+#endif
+
 #ifdef OP_BULK
 byte chunks[2];                      /* begun so far, at most CHUNKS0 and CHUNKS1 */
 byte words[2];                       /* left of the chunk in progress */
@@ -102,6 +118,8 @@ hidden byte i, o, reach, c;
 /* Whether a handshake may come now. */
 #if defined(OP_BULK) && !defined(BULK_INTERRUPTIBLE)
 #define OPEN(t) (at[t] < kChunkOff)
+#elif defined(ASSISTS0)
+#define OPEN(t) (at[t] != kAssist)
 #else
 #define OPEN(t) true
 #endif
@@ -153,6 +171,12 @@ inline closure() {
   :: held[t] & 4 -> x = 3 \
   :: x = 0 \
   fi
+#define ANY_OF(set, x) \
+  if \
+  :: (set) & 1 -> x = 1 \
+  :: (set) & 2 -> x = 2 \
+  :: (set) & 4 -> x = 3 \
+  fi
 #else
 #define ANY_HELD(t, x) \
   if \
@@ -160,6 +184,48 @@ inline closure() {
   :: held[t] & 2 -> x = 2 \
   :: x = 0 \
   fi
+#define ANY_OF(set, x) \
+  if \
+  :: (set) & 1 -> x = 1 \
+  :: (set) & 2 -> x = 2 \
+  fi
+#endif
+
+/* What goes to the queue while a round runs makes another one necessary: the driver compares the number
+   of buffers that were ever published. */
+#ifdef NO_PUBLISHED_COUNT
+#define PUBLISHED(set) skip
+#else
+#define PUBLISHED(set) brought = brought || (phase == kRound && (set) != 0)
+#endif
+
+/* Mark bits are set here only, by whoever owns the object's item: the queue, the marker, an assist. */
+inline mark(set) {
+  marked = marked | (set);
+#if !defined(MARK_WHEN_SHADED) && !defined(MARK_THEN_ENQUEUE_INTERRUPTIBLE)
+  buffer[0] = buffer[0] & ~marked;
+  buffer[1] = buffer[1] & ~marked;
+#endif
+}
+
+#define ASSISTING (phase == kDrain || phase == kRound)
+
+#ifdef ATTACH
+/* What a thread finds that attaches now: the driver has changed it before it asked the others. */
+#define STATE_BARRIER (phase <= kStop)
+#define STATE_BLACK (phase >= kH2 && phase <= kFlip)
+#ifdef NO_ATTACH_BARRIER
+#define ATTACH_BARRIER false
+#else
+#define ATTACH_BARRIER STATE_BARRIER
+#endif
+#if defined(NO_ATTACH_BLACK)
+#define ATTACH_BLACK false
+#elif defined(ATTACH_WHITE_BEFORE_FLIP)
+#define ATTACH_BLACK (STATE_BLACK && phase <= kStop)
+#else
+#define ATTACH_BLACK STATE_BLACK
+#endif
 #endif
 
 /* Flag seen on: reads the old value and shades both. Compare-and-swap shades what it expects. */
@@ -330,6 +396,83 @@ proctype Mutator(byte t) {
        held[t] = held[t] & ~BIT(c);
        c = 0
      }
+#ifdef ASSISTS0
+  /* An assist, in a slow path that defers handshakes: takes an item, scans one at a time, puts back what
+     is left. */
+  :: atomic {
+       at[t] == kIdle && ASSISTING && grey != 0 && assists[t] < (t == 0 -> ASSISTS0 : ASSISTS1) ->
+       assists[t]++;
+       ANY_OF(grey, c);
+       d_step { grey = grey & ~BIT(c); taken[t] = BIT(c); at[t] = kAssist; c = 0 }
+     }
+  :: atomic {
+       at[t] == kAssist && taken[t] != 0 && RUNNING ->
+       ANY_OF(taken[t], c);
+       d_step {
+         taken[t] = (taken[t] & ~BIT(c)) | (BIT(slot[c]) & ~marked);
+         mark(BIT(slot[c]));
+         c = 0
+       }
+     }
+  :: d_step {
+       at[t] == kAssist && RUNNING ->
+       PUBLISHED(taken[t]);
+       grey = grey | taken[t];
+       taken[t] = 0;
+#ifndef NO_ASSIST_REPORT
+       report[t] = true;
+#endif
+       at[t] = kIdle
+     }
+#endif
+#ifdef ATTACH
+  /* Thread 1 attaches, with a pointer that thread 0 holds at least until then. It is asked in the round
+     that goes on only if it came before the asker had asked anybody. */
+  :: atomic {
+       t == 1 && at[1] == kAway && !came && RUNNING ->
+       came = true;
+       ANY_HELD(0, c);
+       d_step {
+         held[1] = BIT(c);
+         c = 0;
+         barrier_on[1] = ATTACH_BARRIER;
+         black[1] = ATTACH_BLACK;
+#ifndef NO_ATTACH_SCAN
+         if
+         :: STATE_BLACK && phase <= kStop -> SHADE(1, held[1])
+         :: else
+         fi;
+#endif
+         at[1] = kIdle
+       }
+       if
+       :: skip
+       :: pending & 1 -> pending = pending | 2
+       fi
+     }
+  /* It detaches; before that it answers what it was asked. */
+  :: d_step {
+       t == 1 && at[1] == kIdle && !went && !(pending & 2) && RUNNING ->
+       went = true;
+#ifndef DETACH_DROPS_BUFFER
+       if
+       :: phase <= kStop ->
+          PUBLISHED(buffer[1]);
+          grey = grey | buffer[1];
+          reach = buffer[1];
+          buffer[1] = 0;
+          mark(reach);
+          reach = 0
+       :: else
+       fi;
+#endif
+       buffer[1] = 0;
+       held[1] = 0;
+       barrier_on[1] = false;
+       black[1] = false;
+       at[1] = kAway
+     }
+#endif
 #if ALLOCS > 0
   :: atomic {
        at[t] == kIdle && allocs[t] < ALLOCS && used != ALL && RUNNING ->
@@ -425,17 +568,12 @@ inline h2(t) {
   black[t] = true
 }
 
-/* Mark bits are set here and in trace_value only, by the owner of the queue. */
-inline mark(set) {
-  marked = marked | (set);
-#if !defined(MARK_WHEN_SHADED) && !defined(MARK_THEN_ENQUEUE_INTERRUPTIBLE)
-  buffer[0] = buffer[0] & ~marked;
-  buffer[1] = buffer[1] & ~marked;
-#endif
-}
-
 inline hand_over(t) {
   brought = brought || buffer[t] != 0;
+#ifdef ASSISTS0
+  brought = brought || report[t];
+  report[t] = false;
+#endif
   grey = grey | buffer[t];
   reach = buffer[t];
   buffer[t] = 0;
@@ -473,7 +611,7 @@ inline answer(t) {
   :: phase == kH0 -> black[t] = false
   fi;
   if
-  :: pending == 0 && phase == kH1 -> pending = BOTH;
+  :: pending == 0 && phase == kH1 -> pending = ASKED;
 #ifdef NO_H1B
      phase = kH2
 #else
@@ -483,11 +621,11 @@ inline answer(t) {
 #ifdef H2_BEFORE_ALL_H1B
      phase = kDrain
 #else
-     phase = kH2; pending = BOTH
+     phase = kH2; pending = ASKED
 #endif
   :: pending == 0 && phase == kH2 -> phase = kDrain
   :: pending == 0 && phase == kH3 -> phase = kFlip
-  :: pending == 0 && phase == kH0 -> phase = kH1; pending = BOTH
+  :: pending == 0 && phase == kH0 -> phase = kH1; pending = ASKED
   :: else
   fi
 }
@@ -503,7 +641,7 @@ inline marking_over() {
   root_done = false;
   brought = false;
 #ifdef THROUGH_FLIP
-  phase = kH3; pending = BOTH
+  phase = kH3; pending = ASKED
 #else
   phase = kDone
 #endif
@@ -529,7 +667,7 @@ proctype Collector() {
        d_step { grey = grey & ~BIT(c); trace_value(slot[c]); c = 0 }
      }
   /* F rounds. */
-  :: d_step { phase == kDrain && QUIET -> phase = kRound; pending = BOTH; brought = false }
+  :: d_step { phase == kDrain && QUIET -> phase = kRound; pending = ASKED; brought = false }
   :: atomic {
        phase == kRound && pending == 0 && QUIET ->
        if
@@ -596,9 +734,9 @@ proctype Collector() {
        if
        :: cycle == CYCLES -> phase = kDone
 #ifdef BLACK_SURVIVES_FLIP
-       :: else -> phase = kH1; pending = BOTH
+       :: else -> phase = kH1; pending = ASKED
 #else
-       :: else -> phase = kH0; pending = BOTH
+       :: else -> phase = kH0; pending = ASKED
 #endif
        fi
      }
@@ -648,8 +786,15 @@ init {
     select(o : 0 .. (1 << c) - 1); held[1] = o;
     c = 0; o = 0;
     choose_start(0);
+#ifdef ATTACH
+    if
+    :: at[1] = kAway; held[1] = 0
+    :: choose_start(1)
+    fi;
+#else
     choose_start(1);
-    pending = BOTH;
+#endif
+    pending = ASKED;
     run Collector();
     run Mutator(0);
     run Mutator(1)

@@ -29,6 +29,10 @@ TIMEOUT_S = 900   # per search: a loaded machine shall not look like an error
 ONE_STORE = ["STORES0=1", "STORES1=1"]
 ONE_SIDED = ["STORES0=1", "STORES1=0"]
 TWO_CYCLES = ["THROUGH_FLIP", "CYCLES=2", "ALLOCS=1"]
+ONE_ASSIST = ["ASSISTS0=0", "ASSISTS1=1"] + ONE_SIDED
+# Thread 1 attaches, detaches, or both; then it stores, or allocates up to the flip.
+ATTACH_STORE = ["ATTACH", "STORES0=0", "STORES1=1"]
+ATTACH_FLIP = ["ATTACH", "THROUGH_FLIP", "ALLOCS=1", "STORES0=0", "STORES1=0"]
 
 # Name -> macros. Without STORES0 and STORES1 each thread stores as often as it likes, on top of one
 # store in flight at the start; loads are never bounded.
@@ -42,6 +46,9 @@ SAFE = {
     "OP_BULK": ["OP_BULK", "CHUNKS0=1", "CHUNKS1=0", "STORES0=0", "STORES1=0"],
     "two cycles": TWO_CYCLES + ["STORES0=0", "STORES1=0"],
     "RESCAN_ALL": ["ROOT_WITHOUT_BARRIER", "RESCAN_ALL"],
+    "assist": ONE_ASSIST,
+    "attach": ATTACH_STORE,
+    "attach, flip": ATTACH_FLIP,
 }
 UNSAFE = {
     "NO_H1B": ["NO_H1B"],
@@ -61,6 +68,13 @@ UNSAFE = {
     "BULK_INTERRUPTIBLE": ["OP_BULK", "BULK_INTERRUPTIBLE", "CHUNKS0=1", "CHUNKS1=1"] + ONE_STORE,
     "ROOT_WITHOUT_BARRIER": ["ROOT_WITHOUT_BARRIER"],
     "RESCAN_ROOT": ["ROOT_WITHOUT_BARRIER", "RESCAN_ROOT"],
+    "NO_ASSIST_REPORT": ONE_ASSIST + ["NO_ASSIST_REPORT"],
+    "NO_ATTACH_BARRIER": ATTACH_STORE + ["NO_ATTACH_BARRIER"],
+    "NO_ATTACH_SCAN": ATTACH_STORE + ["NO_ATTACH_SCAN"],
+    "NO_ATTACH_BLACK": ATTACH_FLIP + ["NO_ATTACH_BLACK"],
+    "ATTACH_WHITE_BEFORE_FLIP": ATTACH_FLIP + ["ATTACH_WHITE_BEFORE_FLIP"],
+    "DETACH_DROPS_BUFFER": ATTACH_STORE + ["DETACH_DROPS_BUFFER"],
+    "NO_PUBLISHED_COUNT": ["ATTACH", "NO_PUBLISHED_COUNT"] + ONE_SIDED,
     "BLACK_SURVIVES_FLIP": TWO_CYCLES + ["BLACK_SURVIVES_FLIP"] + ONE_STORE,
 }
 
@@ -153,7 +167,7 @@ def main():
         with concurrent.futures.ThreadPoolExecutor(args.j) as pool:
             running = []
             for name, expected, macros in jobs:
-                folder = work / name.replace(" ", "_")
+                folder = work / re.sub(r"\W+", "_", name)
                 folder.mkdir()
                 running.append(pool.submit(check, name, expected, macros, folder))
             results = []
