@@ -25,7 +25,8 @@ while [[ $# -gt 0 ]]; do
   esac
 done
 all_names=(control no_deletion no_insertion no_h1b h1b_in_h2 no_hazard_value no_black no_stack no_runs
-  one_f f_and_drain no_flush no_assist_report black_at_h1)
+  one_f f_and_drain no_flush no_assist_report black_at_h1 rescan_no_stacks put_back_unswept cas_no_new
+  attach_white attach_no_scan detach_drops)
 [[ ${#names[@]} -gt 0 ]] || names=("${all_names[@]}")
 
 work=$tarn_root/build/mutants
@@ -199,6 +200,28 @@ mutant_black_at_h1() {
   edit $h '  Shade(round.heap, *m.gc, block.hazard_value.load(std::memory_order_relaxed));
 ' '  Shade(round.heap, *m.gc, block.hazard_value.load(std::memory_order_relaxed));
   m.cache->SetBlack(round.heap.sweepgen());
+'
+}
+mutant_rescan_no_stacks() { edit $h 'void StopForRescan(Mutator& m, Round& round) {
+  round.stack_bytes.fetch_add(round.roots.ScanThread(m), std::memory_order_relaxed);
+' 'void StopForRescan(Mutator&, Round&) {
+'; }
+mutant_put_back_unswept() {
+  edit runtime/heap/span_sweep.cc '  while (!heap.TryPutSwept(span, span->alloc_count == span->nelems)) SweepSpan(heap, span);
+' '  heap.central(span->span_class).PutSwept(span, span->alloc_count == span->nelems);
+'
+}
+mutant_cas_no_new() { edit gc/api/barrier.cc '    Shade(m, codec.Decode(desired));
+' ''; }
+mutant_attach_white() {
+  edit gc/api/instance.cc '    m.cache->SetBlack(state.black_gen.load(std::memory_order_relaxed));
+' ''
+}
+mutant_attach_no_scan() { edit gc/api/instance.cc '    instance.collector().roots().ScanThread(m);
+' ''; }
+mutant_detach_drops() {
+  edit gc/api/instance.cc '  if (Instance::IfStarted()->collector().phase().Get() != Phase::kMark) m.gc->sink.Drop();
+' '  m.gc->sink.Drop();
 '
 }
 
