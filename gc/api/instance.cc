@@ -11,6 +11,7 @@
 #include "runtime/heap/thread_cache.h"
 #include "runtime/os/cpu_count_linux.h"
 #include "runtime/os/os_memory_linux.h"
+#include "runtime/os/os_thread_linux.h"
 #include "runtime/thread/fork_gate.h"
 #include "runtime/thread/handshake_signal.h"
 #include "runtime/thread/thread_registry.h"
@@ -86,14 +87,17 @@ void AtforkPrepare() {
   Instance::IfStarted()->collector().LockForFork();
   Instance::IfStarted()->notifier().PrepareFork();
   ThreadRegistry::Get().PrepareFork();
+  CloseThreadStarts();
 }
 void AtforkParent() {
+  OpenThreadStarts();
   ThreadRegistry::Get().ParentAfterFork();
   Instance::IfStarted()->notifier().ParentAfterFork();
   OpenForkGate();
   Instance::IfStarted()->collector().ParentAfterFork();
 }
 void AtforkChild() {
+  OpenThreadStarts();
   // A vanished thread was outside the runtime: its cache is whole and is taken back.
   ThreadRegistry::Get().ChildAfterFork(&OnDetaching);
   Instance::IfStarted()->notifier().ChildAfterFork();

@@ -1,7 +1,7 @@
 // The collector at its limits: what it reads from the ledger, when the goal is derived anew, how
 // threads wait for room, external bytes; what the CPU limiter is told.
-// Not here: the arithmetic (gc/control/memory_limit.h, gc/control/cpu_limiter.h), releasing and refusing pages
-// (runtime/heap/memory_limits.h).
+// Not here: the arithmetic (gc/control/memory_limit.h, gc/control/cpu_limiter.h), releasing and refusing
+// pages (runtime/heap/memory_limits.h).
 #include <algorithm>
 
 #include "gc/collect/cycle.h"
@@ -143,6 +143,7 @@ void Collector::FollowGroupLimit(int64_t now) {
     LockHolder hold(lock_);
     if (!follower_.IsDue(now)) return;
   }
+  LockHolder no_fork(cycle_lock_);  // reading files allocates
   const std::optional<uint64_t> group = CgroupMemoryLimit({});
   LockHolder hold(lock_);
   if (!follower_.Take(now, group)) return;

@@ -33,6 +33,7 @@ void Scavenger::SetGoal(uint64_t goal, uint64_t last_goal, uint64_t limit, uint6
 }
 
 void Scavenger::CycleSwept() {
+  pages_.LeaveFreeOutOfDumps();
   if (options_.trace) PrintTrace(/*forced=*/false, 0);
   if (!HasWork() && !options_.collapse) return;
   if (!has_thread_) {

@@ -43,8 +43,9 @@ class Scavenger {
   // Whenever the heap goal was committed: `last_goal` is that of the cycle that ended last (0: none).
   // The memory limit and what it is compared with: see LimitRetainGoal.
   void SetGoal(uint64_t goal, uint64_t last_goal, uint64_t limit, uint64_t mapped_ready);
-  // The driver, when everything is swept and the goal is set: wakes the thread, or starts it, if there
-  // is something to do. A thread that cannot be started is tried again after the next cycle.
+  // The driver, when everything is swept and the goal is set: free memory is left out of core dumps;
+  // wakes the thread, or starts it, if there is something to do. A thread that cannot be started is tried
+  // again after the next cycle.
   void CycleSwept();
   // The thread looks at the goal again. Nothing if it does not run. Any thread.
   void Wake();

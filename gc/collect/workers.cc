@@ -67,6 +67,8 @@ void MarkWorkers::End() {
     BoostHelpers();
     sched_yield();
   }
+  // A process ends when its last thread has had the CPU time to die.
+  if (team_.idle > 0) BoostHelpers();
 }
 
 void MarkWorkers::HelperMain(void* arg) {

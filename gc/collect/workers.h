@@ -10,7 +10,8 @@
 //    between. (Assists and barriers may still hold grey items: the F rounds find those.)
 // I2 A cycle never waits for CPU time that only idle priority would give: a driver that has waited
 //    for kBoostNanos while somebody is active raises the priority of all helpers, and a helper
-//    lowers its own only while it is not active. Where the system does not let a thread leave idle
+//    lowers its own only while it is not active, and the end of marking raises it again, since a
+//    process that ends waits for its threads to die. Where the system does not let a thread leave idle
 //    priority (no privilege, RLIMIT_NICE), there are no helpers at idle priority.
 // I3 A helper reads the generation to mark in after it is active, and marking does not end before
 //    nobody is.

@@ -68,6 +68,7 @@ void PageAlloc::Destroy() {
   chunks_ = nullptr;
   levels_ = {};
   max_chunks_ = free_pages_ = scavenged_free_pages_ = lazily_free_pages_ = 0;
+  left_out_chunks_ = left_out_runs_ = 0;
   search_ = kNone;
 }
 

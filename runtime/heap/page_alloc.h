@@ -15,6 +15,8 @@
 // I4 free_pages_, scavenged_free_pages_ and lazily_free_pages_ count what the bitmaps say.
 // I5 The scavenge index counts the pages in use of each chunk, without those that Scavenge holds.
 // I6 A chunk that the scavenge index does not list has nothing to release.
+// I7 left_out_chunks_ chunks have a record that says left out, in left_out_runs_ runs; a run more is begun
+//    only below kMaxLeftOutRuns.
 // Locking: external; every call needs the heap lock. Scavenge calls back to let the caller drop it.
 // Cost: a search is O(levels * 8 + root entries), an allocation or free rewrites at most 5 summaries
 // of each end. Tables: about 210 bytes per chunk of 4 MiB, mapped where the heap has grown.
@@ -97,6 +99,20 @@ class PageAlloc {
   // moves, has gone a bounded number of chunks.
   size_t TakeDenseChunk(size_t* next_chunk);
   ScavengeIndex& scavenge_index() { return index_; }
+
+  // For core dumps (page_dump.cc): marks the highest run of chunks below chunk *below that are all free
+  // and not left out yet, and returns it; moves *below to where to go on, 0 at the end. Empty if there
+  // is none within a bounded number of chunks; short runs and what exceeds kMaxLeftOutRuns do not count.
+  PageRange LeaveOutNext(size_t* below);
+  // True if a page of the range lies in a chunk that is marked.
+  bool AnyLeftOut(size_t page, size_t npages) const;
+  // Whole chunks that hold all marked ones of the range, and some above, or the whole runs. Empty if
+  // none is marked.
+  PageRange LeftOutAround(size_t page, size_t npages, bool whole_run) const;
+  void SetLeftOut(PageRange chunks, bool left_out);
+  // Each run has a mapping, and splits another: a process has 65 530.
+  static constexpr size_t kMaxLeftOutRuns = 1000;
+
   // 0 turns huge pages off. Set from the system by Init.
   void SetHugePageBytes(size_t bytes);
 
@@ -168,6 +184,11 @@ class PageAlloc {
   void FreeEach(size_t page, size_t npages, F&& note);
   void UpdateSummaries(size_t page, size_t npages, PageSummary middle);
 
+  bool IsLeftOut(size_t chunk) const;
+  bool CanLeaveOut(size_t chunk) const;
+  // Runs of marked chunks that begin in chunks [first, end).
+  size_t LeftOutRunsFrom(size_t first, size_t end) const;
+
   size_t VerifyChunk(size_t chunk) const;
   void VerifyLevel(unsigned level) const;
   bool CoversHeap(unsigned level, size_t entry) const;
@@ -182,6 +203,8 @@ class PageAlloc {
   size_t lazily_free_pages_ = 0;
   size_t held_pages_ = 0;  // marked in use by ScavengeChunk while they are released
   size_t held_scavenged_pages_ = 0;
+  size_t left_out_chunks_ = 0;
+  size_t left_out_runs_ = 0;
   size_t min_release_ = 1;  // pages of one OS page, at least one
   size_t huge_pages_ = 0;   // pages of one huge page, 0 if there is none or it exceeds a chunk
   ChunkRanges ranges_;

@@ -13,8 +13,12 @@ void PageAlloc::Verify() const {
   size_t scavenged = 0;
   size_t lazy = 0;
   size_t held = 0;
+  size_t left_out = 0;
+  size_t runs = 0;
   for (size_t i = 0; i < ranges_.size(); ++i) {
+    runs += LeftOutRunsFrom(ranges_[i].first, ranges_[i].end);
     for (size_t c = ranges_[i].first; c < ranges_[i].end; ++c) {
+      left_out += IsLeftOut(c) ? 1 : 0;
       free += VerifyChunk(c);
       scavenged += chunks_[c].scavenged.Count();
       lazy += chunks_[c].scavenged.CountBoth(chunks_[c].lazy, 0, kChunkPages);
@@ -25,6 +29,8 @@ void PageAlloc::Verify() const {
   TARN_CHECK(scavenged == scavenged_free_pages_);  // I4, with I3
   TARN_CHECK(lazy == lazily_free_pages_);          // I4
   TARN_CHECK(held == held_pages_);                 // I5
+  TARN_CHECK(left_out == left_out_chunks_);        // I7
+  TARN_CHECK(runs == left_out_runs_);              // I7
   index_.VerifyCursor(max_chunks_);
   for (unsigned level = 0; level < kLevels; ++level) VerifyLevel(level);
   TARN_CHECK(search_ == kNone || ranges_.Contains(search_ / kChunkPages));  // I2

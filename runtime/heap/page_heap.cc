@@ -50,29 +50,40 @@ PageAlloc::Result PageHeap::AllocPagesLocked(size_t npages) {
 }
 
 PageAlloc::Result PageHeap::AllocPages(size_t npages, PageCache* cache) {
-  if (cache == nullptr || npages >= PageCache::kMaxRequest) {
-    LockHolder hold(lock_);
-    const PageAlloc::Result r = AllocPagesLocked(npages);
-    PublishLazilyFreeLocked();
-    return r;
-  }
-  if (!cache->Empty()) {
+  if (npages >= PageCache::kMaxRequest) cache = nullptr;
+  if (cache != nullptr && !cache->Empty()) {
     const PageAlloc::Result r = cache->Alloc(npages);
     if (r.page != PageAlloc::kNone) return r;
   }
-  LockHolder hold(lock_);
-  if (cache->Empty()) {
-    *cache = pages_.AllocToCache();
-    if (cache->Empty() && GrowLocked(1)) *cache = pages_.AllocToCache();
+  PageAlloc::Result r;
+  PageAlloc::PageRange block;  // that the cache has pages of
+  bool is_left_out = false;
+  {
+    LockHolder hold(lock_);
+    r = cache != nullptr ? AllocFromCacheLocked(npages, *cache) : AllocPagesLocked(npages);
     PublishLazilyFreeLocked();
-    if (!cache->Empty()) {
-      const PageAlloc::Result r = cache->Alloc(npages);
+    if (cache != nullptr && !cache->Empty()) block = {cache->base(), PageCache::kPages};
+    is_left_out = (r.page != PageAlloc::kNone && pages_.AnyLeftOut(r.page, npages)) ||
+                  (block.npages != 0 && pages_.AnyLeftOut(block.page, block.npages));
+  }
+  if (is_left_out) {  // keeps I3
+    if (r.page != PageAlloc::kNone) Include(r.page, npages);
+    if (block.npages != 0) Include(block.page, block.npages);
+  }
+  return r;
+}
+
+// From the cache if it is empty: it is filled first.
+PageAlloc::Result PageHeap::AllocFromCacheLocked(size_t npages, PageCache& cache) {
+  if (cache.Empty()) {
+    cache = pages_.AllocToCache();
+    if (cache.Empty() && GrowLocked(1)) cache = pages_.AllocToCache();
+    if (!cache.Empty()) {
+      const PageAlloc::Result r = cache.Alloc(npages);
       if (r.page != PageAlloc::kNone) return r;
     }
   }
-  const PageAlloc::Result r = AllocPagesLocked(npages);
-  PublishLazilyFreeLocked();
-  return r;
+  return AllocPagesLocked(npages);
 }
 
 Span* PageHeap::AllocSpan(const SpanClassInfo& info, uint16_t span_class, size_t npages,
@@ -164,6 +175,7 @@ void PageHeap::Verify() {
     const Span* s = cage_.SpanAt(page);
     TARN_CHECK(e.offset_pages() == 0 && s->npages > 0 && s->span_class == e.span_class());
     for (size_t i = 0; i < s->npages; ++i) TARN_CHECK(cage_.Entry(page + i).offset_pages() == i);
+    TARN_CHECK(!pages_.AnyLeftOut(page, s->npages));  // I3
     in_use += s->npages;
     page += s->npages;
   }

@@ -4,9 +4,12 @@
 // I1 A page is in a span (entry in use), in a thread's page cache, or free in the page allocator.
 // I2 The ledger's released and lazily free pages change under the heap lock together with the page
 //    allocator's, except that an allocation subtracts what it took a moment later.
+// I3 Pages that are handed out are in core dumps (page_dump.cc).
 // Locking: lock_ ("heap lock") guards the page allocator and growth; a page cache belongs to its
-// thread. No system call that gives memory back runs under it.
-// Cost: from the page cache no lock; else one lock and O(levels) summary updates.
+// thread. No system call that gives memory back, or changes what core dumps hold, runs under it.
+// dump_lock_ (page_dump.cc) is taken before it.
+// Cost: from the page cache no lock; else one lock and O(levels) summary updates; in memory that core
+// dumps leave out, one system call per 16 MiB.
 #ifndef TARN_RUNTIME_HEAP_PAGE_HEAP_H_
 #define TARN_RUNTIME_HEAP_PAGE_HEAP_H_
 
@@ -63,6 +66,9 @@ class PageHeap {
   // of huge pages, if the system can. May take milliseconds. Moves *next_chunk; returns the bytes
   // looked at as a candidate, 0 if there was none. False positives cost one system call.
   uint64_t CollapseNext(size_t* next_chunk);
+  // Chunks of which nothing is in use are left out of core dumps until something is. For the end of a
+  // sweep: a few system calls, none with the heap lock. The caller is as that of Scavenge.
+  void LeaveFreeOutOfDumps();
   // One above the last chunk.
   size_t EndChunk();
 
@@ -82,6 +88,10 @@ class PageHeap {
   static PageAlloc::StopFn NeverStop();
   PageAlloc::Result AllocPages(size_t npages, PageCache* cache);
   PageAlloc::Result AllocPagesLocked(size_t npages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  PageAlloc::Result AllocFromCacheLocked(size_t npages, PageCache& cache)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void Include(size_t page, size_t npages) ABSL_LOCKS_EXCLUDED(dump_lock_, lock_);
+  bool SetDumped(PageAlloc::PageRange pages, bool wanted);
   bool GrowLocked(size_t npages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   // Pages that the system refused to back go back to the page allocator.
   void GiveUpPages(PageAlloc::Result r, size_t npages);
@@ -100,6 +110,7 @@ class PageHeap {
   HeapStats stats_;
   MemoryLimits limits_;
   Lock hard_lock_;  // nothing is locked inside it
+  Lock dump_lock_ ABSL_ACQUIRED_BEFORE(lock_);
   Lock lock_;
   PageAlloc pages_ ABSL_GUARDED_BY(lock_);
   size_t grown_pages_ ABSL_GUARDED_BY(lock_) = 0;

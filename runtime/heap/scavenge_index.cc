@@ -110,11 +110,18 @@ bool ScavengeIndex::WantsCollapse(size_t chunk) const {
   return r.inuse >= kDensePages && was_dense && (r.flags & ScavengeRecord::kCollapsed) == 0;
 }
 
-void ScavengeIndex::SetCollapsed(size_t chunk, bool collapsed) {
+void ScavengeIndex::SetFlag(size_t chunk, uint8_t flag, bool on) {
   ScavengeRecord r = record(chunk);
-  const uint8_t bit = ScavengeRecord::kCollapsed;
-  r.flags = collapsed ? r.flags | bit : static_cast<uint8_t>(r.flags & ~bit);
+  r.flags = on ? r.flags | flag : static_cast<uint8_t>(r.flags & ~flag);
   Store(chunk, r);
+}
+
+void ScavengeIndex::SetCollapsed(size_t chunk, bool collapsed) {
+  SetFlag(chunk, ScavengeRecord::kCollapsed, collapsed);
+}
+
+void ScavengeIndex::SetLeftOut(size_t chunk, bool left_out) {
+  SetFlag(chunk, ScavengeRecord::kLeftOut, left_out);
 }
 
 void ScavengeIndex::NextGeneration() {

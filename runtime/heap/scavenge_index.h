@@ -32,6 +32,7 @@ struct ScavengeRecord {
   static constexpr unsigned kFlagBits = 6;
   static constexpr uint8_t kHasFree = 1;    // may have pages that are free and not scavenged
   static constexpr uint8_t kCollapsed = 2;  // made of huge pages, as far as it is known
+  static constexpr uint8_t kLeftOut = 4;    // core dumps leave it out (page_dump.cc)
 
   uint16_t inuse = 0;       // pages in use, page caches included
   uint16_t last_inuse = 0;  // inuse at the end of the generation before `gen`
@@ -76,12 +77,16 @@ class ScavengeIndex {
   bool WantsCollapse(size_t chunk) const;
   // It is made of huge pages now, or no longer: a part of it was released.
   void SetCollapsed(size_t chunk, bool collapsed);
+  void SetLeftOut(size_t chunk, bool left_out);
   // A collection cycle ended: what is in use now counts as the last generation's use.
   void NextGeneration();
 
   // The highest chunk at or below the cursor of `mode` worth looking at; moves the cursor down to
   // it.
   Position Find(ScavengeMode mode);
+
+  // The highest listed chunk below `end`, kNoChunk if there is none.
+  size_t ListedBelow(size_t end) const;
 
   ScavengeRecord record(size_t chunk) const {
     return ScavengeRecord::Unpack(tables_.records[chunk]);
@@ -96,11 +101,10 @@ class ScavengeIndex {
  private:
   friend struct ScavengeIndexPeer;
 
+  void SetFlag(size_t chunk, uint8_t flag, bool on);
   void Store(size_t chunk, const ScavengeRecord& record);
   ScavengeRecord Rolled(size_t chunk) const;
   bool IsEligible(size_t chunk, ScavengeMode mode) const;
-  // The highest listed chunk below `end`, kNoChunk if there is none.
-  size_t ListedBelow(size_t end) const;
 
   Tables tables_;
   uint32_t gen_ = 0;

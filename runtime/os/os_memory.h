@@ -66,8 +66,8 @@ class OsMemory {
   // Ready memory whose contents are no longer wanted: it stays Ready, and reads as zero or as it was.
   virtual void Discard(void* p, size_t bytes) = 0;
   // The range, in whatever state, is left out of core dumps, or is `wanted` in them as at first. It stays
-  // so until it is Free.
-  virtual void Dump(void* p, size_t bytes, bool wanted) = 0;
+  // so until it is Free. False when the system refuses (a part of it may have changed then).
+  virtual bool Dump(void* p, size_t bytes, bool wanted) = 0;
 
   // True if memory that went through Unused (or was freshly mapped) reads as zero after Used.
   virtual bool ReleasedIsZero() const = 0;

@@ -180,10 +180,11 @@ void LinuxMemory::Free(void* p, size_t bytes, size_t mapped, size_t ready) {
   if (munmap(p, bytes) != 0) Refused();
 }
 
-void LinuxMemory::Hint(void* p, size_t bytes, int advice) const {
+bool LinuxMemory::Hint(void* p, size_t bytes, int advice) const {
   const int saved = errno;
-  advise_(p, bytes, advice);
+  const bool ok = advise_(p, bytes, advice) == 0;
   errno = saved;
+  return ok;
 }
 
 void LinuxMemory::AdviseWholeHugePages(void* p, size_t bytes, int advice) const {
@@ -211,9 +212,9 @@ void LinuxMemory::Discard(void* p, size_t bytes) {
   Hint(p, bytes, MADV_DONTNEED);
 }
 
-void LinuxMemory::Dump(void* p, size_t bytes, bool wanted) {
+bool LinuxMemory::Dump(void* p, size_t bytes, bool wanted) {
   CheckRange(p, bytes);
-  Hint(p, bytes, wanted ? MADV_DODUMP : MADV_DONTDUMP);
+  return Hint(p, bytes, wanted ? MADV_DODUMP : MADV_DONTDUMP);
 }
 
 bool LinuxMemory::HugePageFaultsMayStall() {

@@ -56,7 +56,7 @@ class LinuxMemory final : public OsMemory {
   void NoHugePage(void* p, size_t bytes) override;
   void CollapseHugePage(void* p, size_t bytes) override;
   void Discard(void* p, size_t bytes) override;
-  void Dump(void* p, size_t bytes, bool wanted) override;
+  bool Dump(void* p, size_t bytes, bool wanted) override;
   // Stays as chosen even after a fall back: some memory may have gone through MADV_FREE before it.
   bool ReleasedIsZero() const override { return !released_by_madv_free_; }
   // Relaxed: for messages, see OsMemory.
@@ -72,7 +72,7 @@ class LinuxMemory final : public OsMemory {
   void Name(void* p, size_t bytes) const;
   bool TryMadvFree(void* p, size_t bytes);
   void Remap(void* p, size_t bytes, int protection);
-  void Hint(void* p, size_t bytes, int advice) const;
+  bool Hint(void* p, size_t bytes, int advice) const;
   void AdviseWholeHugePages(void* p, size_t bytes, int advice) const;
 
   const size_t physical_page_bytes_;

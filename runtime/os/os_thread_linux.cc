@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <new>
 
 #include "runtime/base/check.h"
+#include "runtime/base/futex.h"
 
 namespace tarn::rt {
 namespace {
@@ -58,14 +60,65 @@ void TakeSchedulingOfMainThread() {
   if (errno == 0) setpriority(PRIO_PROCESS, static_cast<id_t>(CurrentThreadId()), nice);
 }
 
+// Twice the number of threads that start or are being started, plus one while the gate is closed.
+// A futex.
+std::atomic<uint32_t> g_starts{0};
+constexpr uint32_t kClosed = 1, kOneThread = 2;
+
+// The caller and the thread that it starts.
+void BeginThreadStart() {
+  uint32_t starts = g_starts.load(std::memory_order_relaxed);  // relaxed: the exchange checks it
+  for (;;) {
+    if ((starts & kClosed) != 0) {
+      FutexWait(g_starts, starts);
+      starts = g_starts.load(std::memory_order_relaxed);
+      // acquire: pairs with OpenThreadStarts.
+    } else if (g_starts.compare_exchange_weak(starts, starts + 2 * kOneThread,
+                                              std::memory_order_acquire,
+                                              std::memory_order_relaxed)) {
+      return;
+    }
+  }
+}
+
+void EndThreadStart() {
+  // release: pairs with CloseThreadStarts; what the start did is done.
+  const uint32_t before = g_starts.fetch_sub(kOneThread, std::memory_order_release);
+  if ((before & kClosed) != 0) FutexWake(g_starts, 1 << 20);
+}
+
 void* StartRuntimeThread(void* p) {
   StartInfo info;
   std::memcpy(&info, p, sizeof(info));
   delete static_cast<StartInfo*>(p);
   SetThreadName(info.name);
   TakeSchedulingOfMainThread();
+  EndThreadStart();
   info.run(info.arg);
   return nullptr;
+}
+
+int CreateDetached(const char* name, void (*run)(void*), void* arg) {
+  auto* info = new (std::nothrow) StartInfo{run, arg, {}};
+  if (info == nullptr) return ENOMEM;
+  std::memcpy(info->name, name, strnlen(name, kThreadNameBytes - 1));
+  pthread_attr_t attr;
+  if (const int error = pthread_attr_init(&attr); error != 0) {
+    delete info;
+    return error;
+  }
+  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+  // The new thread inherits the mask, so there is no moment in which it could take a signal.
+  sigset_t all;
+  sigset_t old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  pthread_t thread;
+  const int error = pthread_create(&thread, &attr, StartRuntimeThread, info);
+  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  pthread_attr_destroy(&attr);
+  if (error != 0) delete info;
+  return error;
 }
 
 }  // namespace
@@ -129,26 +182,26 @@ void SetThreadName(const char* name) {
 
 int SpawnRuntimeThread(const char* name, void (*run)(void*), void* arg) {
   ErrnoKeeper keeper;
-  auto* info = new (std::nothrow) StartInfo{run, arg, {}};
-  if (info == nullptr) return ENOMEM;
-  std::memcpy(info->name, name, strnlen(name, kThreadNameBytes - 1));
-  pthread_attr_t attr;
-  if (const int error = pthread_attr_init(&attr); error != 0) {
-    delete info;
-    return error;
-  }
-  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-  // The new thread inherits the mask, so there is no moment in which it could take a signal.
-  sigset_t all;
-  sigset_t old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  pthread_t thread;
-  const int error = pthread_create(&thread, &attr, StartRuntimeThread, info);
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
-  pthread_attr_destroy(&attr);
-  if (error != 0) delete info;
+  BeginThreadStart();
+  const int error = CreateDetached(name, run, arg);
+  if (error != 0) EndThreadStart();  // the thread's
+  EndThreadStart();
   return error;
+}
+
+void CloseThreadStarts() {
+  // acquire: pairs with EndThreadStart.
+  uint32_t starts = g_starts.fetch_or(kClosed, std::memory_order_acquire) | kClosed;
+  while (starts != kClosed) {
+    FutexWait(g_starts, starts);
+    starts = g_starts.load(std::memory_order_acquire);
+  }
+}
+
+void OpenThreadStarts() {
+  // release: pairs with BeginThreadStart.
+  g_starts.store(0, std::memory_order_release);
+  FutexWake(g_starts, 1 << 20);
 }
 
 bool CanLeaveIdlePriority() {

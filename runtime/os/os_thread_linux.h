@@ -3,7 +3,7 @@
 // Not here: which threads use the heap (runtime/thread/thread_registry.h).
 // I1 Every call preserves errno unless it says otherwise.
 // I2 "Signal-safe" calls may be used in a handler.
-// Locking: none.
+// Locking: none; the gate of CloseThreadStarts is an atomic word.
 #ifndef TARN_RUNTIME_OS_OS_THREAD_LINUX_H_
 #define TARN_RUNTIME_OS_OS_THREAD_LINUX_H_
 
@@ -51,6 +51,13 @@ void SetThreadName(const char* name);
 // has the CPUs, policy and nice value of the process's main thread, whoever calls.
 // Returns 0 or the error of pthread_create; then nothing has changed.
 [[nodiscard]] int SpawnRuntimeThread(const char* name, void (*run)(void*), void* arg);
+
+// Around fork(): between the two no thread of SpawnRuntimeThread is on its way from pthread_create to
+// `run`. There it takes locks of the C library's and of a sanitizer's that fork() leaves as they are:
+// the child would wait for them for ever. Closing waits for those that are on their way; a call of
+// SpawnRuntimeThread waits until the gate is open. The child opens it, too.
+void CloseThreadStarts();
+void OpenThreadStarts();
 
 // Whether a thread that has gone to SCHED_IDLE may come back: with CAP_SYS_NICE, or by RLIMIT_NICE.
 bool CanLeaveIdlePriority();

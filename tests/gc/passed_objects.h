@@ -11,10 +11,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <mutex>
 #include <thread>
 
 #include "tarn/tarn.h"
 #include "tests/gc/gc_test_util.h"
+#include "tests/support/polled_mutex.h"
 
 namespace tarn::rt {
 
@@ -67,14 +69,15 @@ class LongList {
       }
     });
   }
-  // At one of kPlaces depths; the last is the deepest.
+  // At one of kPlaces depths; the last is the deepest. Any thread.
   template <class T>
   void Hang(size_t depth, T* object) {
     Node* n = head_.get();
     for (size_t i = 0; i < (depth % kPlaces) * (kNodes / kPlaces); ++i) n = n->next;
     Node* more = make_gc<Node>();  // a branch
-    more->next = n->side.get();
     more->object = object;
+    std::lock_guard<PolledMutex> hold(lock_);  // of two at once, one would be lost, and freed
+    more->next = n->side.get();
     n->side = more;
   }
   static constexpr size_t kPlaces = 8;
@@ -88,6 +91,7 @@ class LongList {
   static constexpr size_t kNodes = 200000 / kSlowdown;
 
   gc_root<Node> head_;
+  PolledMutex lock_;
 };
 
 // Overwrites what dead frames of the calling thread left on its stack, and waits a little.

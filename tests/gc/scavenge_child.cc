@@ -5,8 +5,10 @@
 //   scavenge_child grow_shrink_small N   the same by some 100 KB, for very many times (from 2000 on)
 //   scavenge_child refuse_free      the kernel refuses MADV_FREE (seccomp); then as `drop`
 //   scavenge_child dump             resident memory that a core file would hold, and that it would not
+//   scavenge_child dump_free        the same of a heap that grows and shrinks by 300 MB
 //   scavenge_child thp              huge pages of a dense heap after some cycles
-//   scavenge_child core REFUSE RELEASE   300 MB live and 300 MB free; dies and leaves a core file. With
+//   scavenge_child core REFUSE RELEASE SHAPE   300 MB live and 300 MB free, by SHAPE in `turns` of a
+//                                   megabyte or in `blocks`; dies and leaves a core file. With
 //                                   REFUSE=1 the kernel knows no MADV_DONTDUMP, with RELEASE=1 the free
 //                                   memory is given back before
 //   scavenge_child fork             forks while the scavenger works; parent and child go on
@@ -286,21 +288,53 @@ int Dump() {
   return kept != nullptr ? 0 : 2;
 }
 
-int Core(bool refuse, bool release) {
+// What is dumped of a heap that breathes, while it is small and while it is large.
+int DumpFree() {
+  gc_root<Node> kept;
+  OnOtherThread([&] { kept = List(100 << 20); });
+  const auto print = [](const std::string& at) {
+    uint64_t dumped = 0;
+    ForEachMapping([&](const Mapping& m) { dumped += m.is_dumped ? m.rss : 0; });
+    Print((at + "dumped").c_str(), dumped);
+    const MemStats s = ReadMemStats();
+    Print((at + "in_use").c_str(), s.heap_inuse >> 10);
+    Print((at + "retained").c_str(), (s.heap_sys - s.heap_released) >> 10);
+    Print((at + "mappings").c_str(), CountMappings());
+  };
+  constexpr int kRounds = 8;
+  for (int i = 0; i < kRounds; ++i) {
+    OnOtherThread([&] {
+      gc_root<Node> list(List(300 << 20));
+      if (i == kRounds - 1) print("large_");
+      if (!IsList(list, 300 << 20)) std::abort();
+    });
+    Collect();
+    // Sweeping ends a moment later.
+    if (i == 0 || i == kRounds - 1) Sleep(200);
+    if (i == 0) print("first_");
+  }
+  print("last_");
+  VerifyHeapForDebugging();
+  return IsList(kept, 100 << 20) ? 0 : 2;
+}
+
+int Core(bool refuse, bool release, bool in_turns) {
   if (refuse && !RefuseAdvice(MADV_DONTDUMP)) return 98;
-  // Every second megabyte stays, so that free memory lies between what lives.
+  // Free memory lies between what lives, or all of it above.
   static gc_root<Node> kept[300];
-  OnOtherThread([] {
+  OnOtherThread([in_turns] {
     gc_root<Node> dropped[300];
-    for (int i = 0; i < 300; ++i) {
-      kept[i] = List(1 << 20);
-      dropped[i] = List(1 << 20);
+    for (int i = 0; i < 600; ++i) {
+      const bool is_kept = in_turns ? i % 2 == 0 : i < 300;
+      const int at = in_turns ? i / 2 : i % 300;
+      (is_kept ? kept : dropped)[at] = List(1 << 20);
     }
   });
   if (release) {
     FreeOsMemory();
   } else {
     Collect();
+    Sleep(200);  // sweeping ends a moment later
   }
   const MemStats s = ReadMemStats();
   Print("live", s.heap_alloc >> 10);
@@ -435,7 +469,10 @@ int Run(int argc, char** argv) {
   if (is("grow_shrink")) return GrowShrink(n);
   if (is("grow_shrink_small")) return GrowShrinkSmall(n);
   if (is("dump")) return Dump();
-  if (is("core") && argc > 3) return Core(argv[2][0] == '1', argv[3][0] == '1');
+  if (is("dump_free")) return DumpFree();
+  if (is("core") && argc > 4) {
+    return Core(argv[2][0] == '1', argv[3][0] == '1', std::strcmp(argv[4], "turns") == 0);
+  }
   if (is("fork_cow")) return ForkCow();
   if (is("thp")) return HugePages();
   if (is("fork")) return Fork();

@@ -118,6 +118,22 @@ TEST(ScavengerTest, SideTablesStayOutOfCoreFiles) {
   EXPECT_LE(run["dumped"], run["in_use"] + (16 << 10));
 }
 
+TEST(ScavengerTest, FreeMemoryOfAHeapThatBreathesStaysOutOfCoreFiles) {
+  TARN_SKIP_UNDER_SANITIZERS();
+  const ChildRun run = RunChild({"dump_free"});
+  // The program, chunks that are free in part, runs of less than 16 MiB.
+  constexpr uint64_t kSlack = 32 << 10;
+  EXPECT_GE(run["large_in_use"], 400u << 10);
+  EXPECT_GE(run["large_dumped"], run["large_in_use"]);
+  for (const std::string at : {"first_", "last_"}) {
+    SCOPED_TRACE(at);
+    EXPECT_GE(run[at + "retained"], run[at + "in_use"] + 2 * kSlack) << "nothing to leave out";
+    EXPECT_GE(run[at + "dumped"], run[at + "in_use"]);
+    EXPECT_LE(run[at + "dumped"], run[at + "in_use"] + kSlack);
+  }
+  EXPECT_LE(run["last_mappings"], run["first_mappings"] + 8);
+}
+
 TEST(ScavengerTest, ACollectionInAForkedChildLeavesObjectsShared) {
   TARN_SKIP_UNDER_SANITIZERS();
   const ChildRun run = RunChild({"fork_cow"});

@@ -110,10 +110,17 @@ Workload Jitter(double rate, double amplitude, uint64_t seed) {
   return w;
 }
 
+// Go's upper bound, 0.275, is for the random numbers of one seed. Of any seed it holds for the mean of the
+// cycles; single ones with 10 % more allocation than the pacer had to expect are above it (2000 seeds of 50
+// cycles: 34 have one, the highest is 0.279).
 void CheckJitter(const Results& r) {
   if (r.size() <= 12) return;
   ExpectGoalRatio(r, 0.95, 1.025);
-  ExpectUtilization(r, 0.25, 0.275);
+  ExpectUtilization(r, 0.25, 0.29);
+  if (r.size() < 50) return;
+  double sum = 0;
+  for (size_t i = 12; i < r.size(); ++i) sum += r[i].utilization;
+  EXPECT_LE(sum / static_cast<double>(r.size() - 12), 0.275);
 }
 
 void CheckHeavyJitter(const Results& r) {

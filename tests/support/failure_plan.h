@@ -16,7 +16,7 @@ namespace tarn::rt {
 enum class OsCall {
   kReserve,
   kMap,
-  kUsed,  // the three above can be refused, those below cannot
+  kUsed,  // these three can be refused; of those below only kDump, by name
   kUnused,
   kFault,
   kFree,
@@ -37,7 +37,7 @@ class FailurePlan {
     LockHolder hold(lock_);
     windows_[Index(call)] = Window(counts_[Index(call)], nth, count);
   }
-  // The same over all calls that can be refused.
+  // The same over all calls of the three that a heap must cope with.
   void FailAny(uint64_t nth, uint64_t count = 1) {
     LockHolder hold(lock_);
     any_ = Window(refusable_, nth, count);
@@ -52,9 +52,13 @@ class FailurePlan {
   bool Take(OsCall call) {
     LockHolder hold(lock_);
     const uint64_t n = ++counts_[Index(call)];
-    if (call > OsCall::kUsed) return false;
-    ++refusable_;
-    if (!windows_[Index(call)].Has(n) && !any_.Has(refusable_)) return false;
+    bool is_refused = windows_[Index(call)].Has(n);
+    if (call <= OsCall::kUsed) {
+      is_refused |= any_.Has(++refusable_);
+    } else if (call != OsCall::kDump) {
+      return false;
+    }
+    if (!is_refused) return false;
     ++refused_;
     return true;
   }

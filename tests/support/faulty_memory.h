@@ -56,9 +56,8 @@ class FaultyMemory final : public OsMemory {
     plan_.Take(OsCall::kDiscard);
     base_.Discard(p, bytes);
   }
-  void Dump(void* p, size_t bytes, bool wanted) override {
-    plan_.Take(OsCall::kDump);
-    base_.Dump(p, bytes, wanted);
+  bool Dump(void* p, size_t bytes, bool wanted) override {
+    return !plan_.Take(OsCall::kDump) && base_.Dump(p, bytes, wanted);
   }
   bool ReleasedIsZero() const override { return base_.ReleasedIsZero(); }
   size_t ReadyBytes() const override { return base_.ReadyBytes(); }

@@ -214,6 +214,7 @@ void SimMemory::Free(void* p, size_t bytes, size_t mapped, size_t ready) {
     Illegal("Free", Address(p), bytes, "wrong number of mapped bytes");
   }
   MoveLocked(Address(p), bytes, MemoryState::kNone, [](void* q, size_t n) { Real(munmap(q, n)); });
+  TakeInLocked(Address(p), Address(p) + bytes);
 }
 
 void SimMemory::HugePage(void*, size_t) { plan_.Take(OsCall::kHugePage); }
@@ -231,9 +232,54 @@ void SimMemory::Discard(void* p, size_t bytes) {
   Real(madvise(p, bytes, MADV_DONTNEED));
 }
 
-void SimMemory::Dump(void* p, size_t bytes, bool) {
+bool SimMemory::Dump(void* p, size_t bytes, bool wanted) {
   CheckRange("Dump", Address(p), bytes, options_.physical_page_bytes);
-  plan_.Take(OsCall::kDump);
+  if (plan_.Take(OsCall::kDump)) return false;
+  LockHolder hold(lock_);
+  uintptr_t start = Address(p);
+  uintptr_t end = start + bytes;
+  TakeInLocked(start, end);
+  if (wanted) return true;
+  const auto above = left_out_.find(end);
+  if (above != left_out_.end()) {
+    end = above->second;
+    left_out_.erase(above);
+  }
+  const auto next = left_out_.upper_bound(start);
+  if (next != left_out_.begin() && std::prev(next)->second == start) {
+    std::prev(next)->second = end;
+  } else {
+    left_out_[start] = end;
+  }
+  return true;
+}
+
+void SimMemory::TakeInLocked(uintptr_t start, uintptr_t end) {
+  auto it = left_out_.upper_bound(start);
+  if (it != left_out_.begin() && std::prev(it)->second > start) --it;
+  while (it != left_out_.end() && it->first < end) {
+    const auto [from, to] = *it;
+    it = left_out_.erase(it);
+    if (from < start) left_out_[from] = start;
+    if (to > end) left_out_[end] = to;
+  }
+}
+
+size_t SimMemory::BytesLeftOut(const void* p, size_t bytes) const {
+  LockHolder hold(lock_);
+  const uintptr_t start = Address(p);
+  size_t sum = 0;
+  for (const auto& [from, to] : left_out_) {
+    const uintptr_t lo = std::max(from, start);
+    const uintptr_t hi = std::min(to, start + bytes);
+    if (lo < hi) sum += hi - lo;
+  }
+  return sum;
+}
+
+size_t SimMemory::PiecesLeftOut() const {
+  LockHolder hold(lock_);
+  return left_out_.size();
 }
 
 int SimMemory::LastError() const { return plan_.RefusedCount() != 0 ? ENOMEM : 0; }

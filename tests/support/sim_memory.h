@@ -47,6 +47,9 @@ class SimMemory final : public OsMemory {
   MemoryState StateAt(const void* p) const;
   // Bytes of [p, p + bytes) in `state`.
   size_t BytesIn(const void* p, size_t bytes, MemoryState state) const;
+  // Bytes of [p, p + bytes) that core dumps leave out, and in how many pieces they are in all.
+  size_t BytesLeftOut(const void* p, size_t bytes) const;
+  size_t PiecesLeftOut() const;
   // Bytes of all regions in `state` (not kNone).
   size_t TotalBytes(MemoryState state) const;
 
@@ -63,7 +66,7 @@ class SimMemory final : public OsMemory {
   void CollapseHugePage(void* p, size_t bytes) override;
   // Ready memory only; its contents become zero.
   void Discard(void* p, size_t bytes) override;
-  void Dump(void* p, size_t bytes, bool wanted) override;
+  bool Dump(void* p, size_t bytes, bool wanted) override;
   bool ReleasedIsZero() const override { return options_.released_is_zero; }
   size_t ReadyBytes() const override { return TotalBytes(MemoryState::kReady); }
   int LastError() const override;
@@ -92,7 +95,10 @@ class SimMemory final : public OsMemory {
   const Options options_;
   FailurePlan plan_;
   mutable Lock lock_;
+  void TakeInLocked(uintptr_t start, uintptr_t end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+
   Pieces pieces_ ABSL_GUARDED_BY(lock_);
+  std::map<uintptr_t, uintptr_t> left_out_ ABSL_GUARDED_BY(lock_);  // start -> end, do not touch
 };
 
 }  // namespace tarn::rt

@@ -5,9 +5,10 @@
 //     (ThreadScope);
 //   - block signals in threads that use the heap, or choose cooperative threads (Safepoint);
 //   - wait in system calls or long computations that do not touch the heap (BlockedScope, Blocked).
-// ThreadSanitizer holds signals back while a thread waits in pthread_mutex_lock or in a system call
-// that it does not know to be one; a stop of the world (gcstoptheworld, gccheckmark) then waits for
-// ever if the mutex's holder is stopped. Under TSan wait for such mutexes in a Blocked() call.
+// ThreadSanitizer holds signals back while a thread waits in pthread_mutex_lock. A stop of the world
+// (at the end of marking in programs with roots or objects that are written without barriers, and in
+// debug modes) then waits for ever if the mutex's holder is stopped. Under TSan wait for such mutexes in
+// a Blocked() call.
 #ifndef TARN_THREAD_H_
 #define TARN_THREAD_H_
 

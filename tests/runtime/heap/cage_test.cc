@@ -48,7 +48,7 @@ class SmallSpaceMemory final : public OsMemory {
   void NoHugePage(void*, size_t) override {}
   void CollapseHugePage(void*, size_t) override {}
   void Discard(void* p, size_t bytes) override { base_.Discard(p, bytes); }
-  void Dump(void*, size_t, bool) override {}
+  bool Dump(void*, size_t, bool) override { return true; }
   bool ReleasedIsZero() const override { return base_.ReleasedIsZero(); }
   size_t ReadyBytes() const override { return base_.ReadyBytes(); }
   int LastError() const override { return base_.LastError(); }

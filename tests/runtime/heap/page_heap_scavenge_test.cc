@@ -192,7 +192,7 @@ class WatchedMemory final : public OsMemory {
   void NoHugePage(void* p, size_t bytes) override { base_.NoHugePage(p, bytes); }
   void CollapseHugePage(void* p, size_t bytes) override { base_.CollapseHugePage(p, bytes); }
   void Discard(void* p, size_t bytes) override { base_.Discard(p, bytes); }
-  void Dump(void* p, size_t bytes, bool wanted) override { base_.Dump(p, bytes, wanted); }
+  bool Dump(void* p, size_t bytes, bool wanted) override { return base_.Dump(p, bytes, wanted); }
   bool ReleasedIsZero() const override { return base_.ReleasedIsZero(); }
   size_t ReadyBytes() const override { return base_.ReadyBytes(); }
   int LastError() const override { return base_.LastError(); }

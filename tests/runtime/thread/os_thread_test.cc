@@ -94,6 +94,37 @@ TEST(OsThreadTest, SpawnedThreadHasItsNameAndNoSignals) {
   EXPECT_EQ(sigismember(&own, SIGINT), 0);  // the spawner's mask is as before
 }
 
+// While thread starts are closed every thread is where it was told to begin: it has its own name, and
+// none comes to be.
+TEST(OsThreadTest, NoThreadIsOnItsWayWhileStartsAreClosed) {
+  std::atomic<bool> stop{false};
+  std::atomic<int> spawned{0};
+  std::atomic<int> ended{0};
+  std::thread spawner([&] {
+    while (!stop.load()) {
+      ASSERT_EQ(SpawnRuntimeThread(
+                    "tarn-brief", [](void* n) { ++*static_cast<std::atomic<int>*>(n); }, &ended),
+                0);
+      ++spawned;
+    }
+  });
+  for (int round = 0; round < 300; ++round) {
+    CloseThreadStarts();
+    const int before = spawned.load();
+    // A call that was over when the gate closed may not have been counted yet.
+    WaitUntil([&] { return ended.load() >= before; });
+    for (int i = 0; i < 10; ++i) std::this_thread::yield();
+    EXPECT_LE(ended.load(), before + 1);
+    EXPECT_LE(spawned.load(), before + 1);
+    OpenThreadStarts();
+    const int now = spawned.load();
+    WaitUntil([&] { return spawned.load() > now + 2; });
+  }
+  stop = true;
+  spawner.join();
+  WaitUntil([&] { return ended.load() == spawned.load(); });
+}
+
 // A thread that the program has pinned may be the first to need a collection.
 TEST(OsThreadTest, SpawnedThreadHasTheCpusAndThePriorityOfTheMainThread) {
   struct Seen {
