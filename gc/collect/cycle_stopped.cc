@@ -116,10 +116,11 @@ void Collector::RunStopped(CycleRecord& record) {
   }
   workers_.Begin(team);
   ScanGlobals(record);
-  if (roots_.HasUnbarriered()) {
-    MarkSink sink(queue_);
-    record.globals += roots_.ScanUnbarriered(sink);
-  }
+  MarkSink sink(queue_);
+  // Barriers are off: what threads that stopped late have stored into objects that threads which
+  // stopped early construct was not in their scans, and those objects are not traced.
+  roots_.ScanConstructing(sink);
+  if (roots_.HasUnbarriered()) record.globals += roots_.ScanUnbarriered(sink);
   workers_.Drain(/*stopped=*/true);
   workers_.End();
   TARN_CHECK(!queue_.HasFull());

@@ -91,7 +91,11 @@ class MarkCheck final : public Tracer {
         if (extent_ == MarkCheckExtent::kAll) CheckWords(words, words + count);
         return;
       case internal::LayoutKind::kCustom:
-        if (!IsUnderConstruction(parent_)) layout.trace(words, *this);
+        if (!IsUnderConstruction(parent_)) {
+          layout.trace(words, *this);
+        } else if (extent_ == MarkCheckExtent::kAll) {
+          CheckWords(words, words + count);
+        }
         return;
     }
   }

@@ -45,12 +45,13 @@ void VerifyThreads(const Heap& heap, const MarkState& state);
 // Which objects' pointers are looked at.
 enum class MarkCheckExtent {
   kBarriered,  // those that are written with barriers: right whenever no grey object is left
-  kAll,        // conservative objects, too: right after those have been scanned under this stop
+  kAll,  // all words of conservative objects and of those under construction, too: right after
+         // those have been scanned under this stop
 };
 // The world is stopped and marking is said to be over, whatever the threads' buffers still hold: those
 // objects are marked or dead. Does nothing when there is no memory for it.
 void VerifyReachable(Heap& heap, const LayoutTable& layouts, const RootCells& cells);
-// The world is stopped and no grey object is left. Objects under construction are not followed.
+// The world is stopped and no grey object is left.
 void VerifyMarks(Heap& heap, const LayoutTable& layouts, const RootCells& cells,
                  MarkCheckExtent extent);
 
