@@ -257,7 +257,9 @@ void Collector::StartMarking(CycleRecord& record, CycleKind kind) {
   RunH1(round);
   RunH1b(round);
   state_.black_gen.store(heap_.sweepgen(), std::memory_order_relaxed);
+  state_.scan_attached.store(1, std::memory_order_relaxed);
   RunH2(round);
+  state_.scan_attached.store(0, std::memory_order_relaxed);
   record.start_pause = std::max(record.start_pause, round.longest.load(std::memory_order_relaxed));
   record.stacks = round.stack_bytes.load(std::memory_order_relaxed);
   record.marked = round.run_bytes.load(std::memory_order_relaxed);

@@ -45,8 +45,8 @@ void Collector::CheckMarksStopped() {
   VerifyMarks(heap_, layouts_, roots_.cells(), MarkCheckExtent::kBarriered);
 }
 
-// Everything that mutators keep true while they run. The driver is between two phases, and no helper
-// runs.
+// Everything that mutators keep true while they run. The driver is between two phases; helpers look at
+// the heap at kMarked only, where a thread may have shaded what is dead.
 void Collector::VerifyPhaseEnd(VerifyPoint point) {
   if (!options_.verify) return;
   StopTheWorld stop;
