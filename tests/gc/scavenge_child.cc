@@ -431,7 +431,7 @@ int Fork() {
     const pid_t pid = fork();
     if (pid < 0) return 3;
     if (pid == 0) {
-      alarm(60);
+      alarm(300);
       OnOtherThread([] { KeepAlive(List(60 << 20)); });
       Collect();
       FreeOsMemory();
@@ -442,7 +442,7 @@ int Fork() {
       OnOtherThread([] { KeepAlive(List(60 << 20)); });
       Collect();
       Collect();
-      for (int k = 0; k < 300; ++k) {
+      for (int k = 0; k < 1500; ++k) {
         const MemStats now = ReadMemStats();
         if (now.heap_sys - now.heap_released < (40 << 20)) _exit(IsList(kept, 1 << 20) ? 0 : 5);
         Sleep(100);

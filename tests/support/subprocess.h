@@ -28,7 +28,7 @@ struct ProcessSpec {
   std::vector<std::string> args;                                 // args[0]: the program
   std::vector<std::pair<std::string, std::string>> environment;  // added to the current one
   size_t address_space = 0;                                      // RLIMIT_AS; 0: as it is
-  unsigned seconds = 120;                                        // SIGALRM ends the program then
+  unsigned seconds = 600;                                        // SIGALRM ends the program then
 };
 
 namespace subprocess_detail {
