@@ -1,8 +1,9 @@
 // barrier_stress: threads do, as often as they can, what concurrent marking can only survive with
 // every piece of its barrier protocol, while collections follow one another without a pause.
 //   barrier_stress --seed N --seconds S --threads T
-// To be run with GODEBUG=gcstoptheworld=0,clobberfree=1, and with gccheckmark=1 besides. A failure
-// prints the seed. Which mutants of the protocol it notices, and how fast: mutants.sh, README.md.
+// To be run with GODEBUG=gcstoptheworld=0,clobberfree=1, and with gccheckmark=1 besides; also with
+// gcstoptheworld=1, where threads stop one after the other without barriers. A failure prints the
+// seed. Which mutants of the protocol it notices, and how fast: mutants.sh, README.md.
 // I1 No memory is scanned conservatively but stacks: with other such memory all stacks are scanned
 //    again at the end of marking, which hides what the barriers miss.
 // I2 What a thread drops is gone from its registers and from the stack below it, as far as can be

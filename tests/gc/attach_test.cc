@@ -1,0 +1,72 @@
+// A thread that attaches while marking runs: what is scanned then.
+// Not here: barrier and colour of such a thread (tests/model, tests/stress/mutants.sh).
+#include <atomic>
+#include <thread>
+
+#include "gtest/gtest.h"
+#include "runtime/thread/handshake.h"
+#include "tests/gc/gc_test_util.h"
+
+namespace tarn::rt {
+namespace {
+
+struct Node {
+  gc_ptr<Node> next;
+};
+
+// Runs one cycle, with a cooperative thread that answers it. When all stacks have been scanned and marking
+// is not over, another thread attaches with the address of `object` on its stack.
+void CollectWithLateThread(Hidden object) {
+  std::atomic<bool> is_ready{false}, may_attach{false}, is_attached{false}, is_over{false};
+  std::thread cooperative([&] {
+    tarn::ThreadOptions options;
+    options.cooperative = true;
+    ThreadScope scope(options);
+    is_ready = true;
+    const auto await_request = [] {
+      while (Mutator::Current()->state() != Mutator::kPending) std::this_thread::yield();
+    };
+    for (int i = 0; i < 4; ++i) {  // H0, H1, H1b, H2
+      await_request();
+      Safepoint();
+    }
+    await_request();  // F
+    may_attach = true;
+    while (!is_attached) std::this_thread::yield();
+    while (!is_over) Safepoint();
+  });
+  std::thread late([&] {
+    while (!may_attach) std::this_thread::yield();
+    [[maybe_unused]] volatile uintptr_t word = object.address();
+    ThreadScope scope;
+    is_attached = true;
+    while (!is_over) std::this_thread::yield();
+    word = 0;
+  });
+  while (!is_ready) std::this_thread::yield();
+  Collect();
+  is_over = true;
+  cooperative.join();
+  late.join();
+}
+
+// What such a thread holds is marked for the sake of others. A dead object that a stale word leads to
+// could be marked when marking is about to end, and what it leads to would be freed.
+TEST(AttachTest, StacksOfThreadsThatComeAfterTheScanOfStacksAreNotScanned) {
+  SetGcPercent(-1);
+  SetGiveUpSlice(false);  // else the cooperative thread may sleep as a blocked one, and lose count
+  Hidden dead, alive;
+  gc_root<Node> root;
+  OnOtherThread([&] {
+    dead = Hidden(make_gc<Node>());
+    root = make_gc<Node>();
+    alive = Hidden(root.get());
+  });
+  CollectWithLateThread(dead);
+  EXPECT_FALSE(IsAllocated(dead));
+  CollectWithLateThread(alive);
+  EXPECT_TRUE(IsAllocated(alive));
+}
+
+}  // namespace
+}  // namespace tarn::rt
