@@ -153,7 +153,7 @@ MemStats ReadMemStats() {
 void VerifyHeapForDebugging() {
   Instance& instance = Instance::Get();
   HeapAtRest rest(instance.collector());
-  VerifyHeap(instance.heap());
+  VerifyHeap(instance.heap(), rt::VerifyPoint::kAnyTime);
 }
 
 }  // namespace tarn

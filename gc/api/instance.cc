@@ -50,11 +50,9 @@ void OnAttached(Mutator& m) {
   m.block()->barrier_on.store(state.barrier_on.load(std::memory_order_relaxed),
                               std::memory_order_relaxed);
   // The thread is too late for the round that scans stacks, and whoever gave it a pointer may have
-  // dropped it before its own answer. Later in the cycle the scan finds nothing new. Not when marking
-  // is over: in kMark, the last round still has to take the registry's lock, and what is queued until
-  // then is dropped after it.
-  if (state.black_gen.load(std::memory_order_relaxed) != 0 &&
-      instance.collector().phase().Get() == Phase::kMark) {
+  // dropped it before its own answer. A scan that comes when the round is just over is seen by the next
+  // F, which takes the registry's lock.
+  if (state.scan_attached.load(std::memory_order_relaxed) != 0) {
     instance.collector().roots().ScanThread(m);
     m.gc->shaded = true;
   }

@@ -113,6 +113,7 @@ void Collector::DriverLoop() {
     SweepAsDriver();  // in the background, unless the next cycle is wanted already and does it
     sweep.live = stats.LiveBytes();
     sweep.pages = HeapStats::Get(stats.swept_pages) - swept;
+    VerifyPhaseEnd(VerifyPoint::kSwept);
     if (options_.pacer_trace) RawLine().Str(PacerSweepLine(sweep)).WriteTo();
     ReleaseAboveLimit();
     {
@@ -215,10 +216,7 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
     record.start_pause = h0.longest.load(std::memory_order_relaxed);
   }
   TARN_CHECK(!AnyUnswept(heap_));
-  if (options_.verify) {
-    StopTheWorld stop;
-    VerifyHeap(heap_);
-  }
+  VerifyPhaseEnd(VerifyPoint::kAllSwept);
   StartMarking(record, kind);
   MarkUntilQuiet(record, &weak_gate_);
   const bool is_checked = options_.verify || options_.check_mark;
@@ -226,6 +224,7 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
   RescanStopped(record);
   DecideDeaths(record);
   if (is_checked && record.revived != 0) CheckMarksStopped(/*is_decided=*/true);
+  VerifyPhaseEnd(VerifyPoint::kMarked);
   workers_.End();
   assists_.End();
   EndDeadMappings();
@@ -237,6 +236,7 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
   queue_.DropFull();  // what barriers shaded since the last F: marked, or dead already
   record.end_pause = std::max(record.end_pause, h3.longest.load(std::memory_order_relaxed));
   FinishMarking(record);
+  VerifyPhaseEnd(VerifyPoint::kFlipped);
 }
 
 void Collector::StartMarking(CycleRecord& record, CycleKind kind) {
@@ -268,7 +268,9 @@ void Collector::StartMarking(CycleRecord& record, CycleKind kind) {
   RunH1(round);
   RunH1b(round);
   state_.black_gen.store(heap_.sweepgen(), std::memory_order_relaxed);
+  state_.scan_attached.store(1, std::memory_order_relaxed);
   RunH2(round);
+  state_.scan_attached.store(0, std::memory_order_relaxed);
   record.start_pause = std::max(record.start_pause, round.longest.load(std::memory_order_relaxed));
   record.stacks = round.stack_bytes.load(std::memory_order_relaxed);
   record.marked = round.run_bytes.load(std::memory_order_relaxed);

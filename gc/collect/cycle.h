@@ -34,6 +34,7 @@
 #include "gc/collect/roots.h"
 #include "gc/collect/scavenger.h"
 #include "gc/collect/sweeper.h"
+#include "gc/collect/verifier.h"
 #include "gc/collect/workers.h"
 #include "gc/control/allocation_nap.h"
 #include "gc/control/cpu_limiter.h"
@@ -60,7 +61,7 @@ struct CollectorOptions {
   int procs = 1;               // CPUs that the process may use
   bool trace = false;          // print a gctrace line per cycle
   bool pacer_trace = false;    // print what the pacer plans and measures
-  bool verify = false;         // walk all invariants before and after marking
+  bool verify = false;         // walk all invariants at the end of each phase
   bool check_mark = false;     // stop after marking and check that nothing was missed
   bool idle_workers = true;    // mark on CPUs that nobody else wants
   int stop_the_world = 0;      // 1: mark, 2: mark and sweep under a real stop
@@ -208,6 +209,7 @@ class Collector {
   void CheckMarksStopped(bool is_decided);
   void VerifyFromRecords(bool is_decided);
   void VisitRevived(LifeVisitor& visitor);
+  void VerifyPhaseEnd(VerifyPoint point);
   void RescanStopped(CycleRecord& record);
   void FinishMarking(CycleRecord& record);
   void Report(CycleRecord& record, int64_t start);

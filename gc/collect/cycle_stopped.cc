@@ -52,6 +52,16 @@ void Collector::CheckMarksStopped(bool is_decided) {
   VerifyMarks(heap_, layouts_, roots_.cells(), MarkCheckExtent::kBarriered);
 }
 
+// Everything that mutators keep true while they run. The driver is between two phases; helpers look at
+// the heap at kMarked only, where a thread may have shaded what is dead.
+void Collector::VerifyPhaseEnd(VerifyPoint point) {
+  if (!options_.verify) return;
+  StopTheWorld stop;
+  VerifyHeap(heap_, point);
+  VerifyThreads(heap_, state_);
+  TARN_CHECK(point == VerifyPoint::kMarked || !queue_.HasFull());
+}
+
 // What is written without barriers may hide objects from the marker: stacks that were scanned long
 // ago may have read them from there. So those places and all stacks are scanned again while nobody
 // runs.
@@ -96,7 +106,7 @@ void Collector::RunStopped(CycleRecord& record) {
   const int64_t stopped = MonotonicNanos();
   record.start_pause = stopped - stop_begin;
   TARN_CHECK(!AnyUnswept(heap_));
-  if (options_.verify) VerifyHeap(heap_);
+  if (options_.verify) VerifyHeap(heap_, VerifyPoint::kMarked);  // as far as it has come
   HeapStats& stats = heap_.stats();
   record.live_at_start = stats.LiveBytes();
   record.stacks = round.stack_bytes.load(std::memory_order_relaxed);
@@ -113,10 +123,11 @@ void Collector::RunStopped(CycleRecord& record) {
   }
   workers_.Begin(team);
   ScanGlobals(record);
-  if (roots_.HasUnbarriered()) {
-    MarkSink sink(queue_);
-    record.globals += roots_.ScanUnbarriered(sink);
-  }
+  MarkSink sink(queue_);
+  // Barriers are off: what threads that stopped late have stored into objects that threads which
+  // stopped early construct was not in their scans, and those objects are not traced.
+  roots_.ScanConstructing(sink);
+  if (roots_.HasUnbarriered()) record.globals += roots_.ScanUnbarriered(sink);
   workers_.Drain(/*stopped=*/true);
   DecideDeathsStopped(record);
   workers_.End();
@@ -127,6 +138,7 @@ void Collector::RunStopped(CycleRecord& record) {
     VerifyMarks(heap_, layouts_, roots_.cells(), MarkCheckExtent::kAll);
   }
   FinishMarking(record);
+  if (options_.verify) VerifyHeap(heap_, VerifyPoint::kFlipped);
   if (options_.stop_the_world > 1) SweepAll(heap_);
   record.end_pause = MonotonicNanos() - stopped - record.mark_wall;
 }

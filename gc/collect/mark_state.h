@@ -14,6 +14,11 @@ struct MarkState {
   // relaxed everywhere: the registry's lock orders the driver's writes before the hook's reads.
   std::atomic<uint32_t> barrier_on{0};
   std::atomic<uint32_t> black_gen{0};  // 0: allocate white
+  // 1 during the round that scans stacks (H2): a thread that is too late for it is scanned when it
+  // attaches. Not later: what it holds then, the thread that it has it from held after its own scan. And
+  // nothing may be queued when marking is over, for a dead object that a stale word leads to would be
+  // marked without what it leads to.
+  std::atomic<uint32_t> scan_attached{0};
 };
 
 }  // namespace tarn::rt

@@ -132,6 +132,14 @@ uint64_t Roots::ScanThread(Mutator& m) const {
   return bytes + visitor.bytes();
 }
 
+void Roots::ScanConstructing(MarkSink& sink) const {
+  SinkVisitor visitor(*heap_, sink);
+  ThreadRegistry::Get().ForEach([&](Mutator& m) {
+    if (m.gc != nullptr) MarkAndScanConstructing(*heap_, *m.gc, visitor);
+  });
+  sink.Flush();
+}
+
 uint64_t Roots::ScanCells(MarkSink& sink) const {
   uint64_t bytes = 0;
   cells_.ForEachBlock([&](const uintptr_t* begin, const uintptr_t* end) {

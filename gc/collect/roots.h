@@ -53,6 +53,9 @@ class Roots {
 
   // Returns the bytes of stacks looked at. `m.gc` is set.
   uint64_t ScanThread(Mutator& m) const;
+  // The part of it that other threads may have written to since: the objects under construction of all
+  // threads. While the world is stopped.
+  void ScanConstructing(MarkSink& sink) const;
   // Root cells: they are written with barriers, so they are scanned while the program runs. Returns
   // the bytes looked at.
   uint64_t ScanCells(MarkSink& sink) const;

@@ -91,7 +91,11 @@ class MarkCheck final : public Tracer, public LifeVisitor {
         if (extent_ == MarkCheckExtent::kAll) CheckWords(words, words + count);
         return;
       case internal::LayoutKind::kCustom:
-        if (!IsUnderConstruction(parent_)) layout.trace(words, *this);
+        if (!IsUnderConstruction(parent_)) {
+          layout.trace(words, *this);
+        } else if (extent_ == MarkCheckExtent::kAll) {
+          CheckWords(words, words + count);
+        }
         return;
     }
   }
@@ -153,28 +157,115 @@ class MarkCheck final : public Tracer, public LifeVisitor {
   uintptr_t parent_ = 0;
 };
 
+// What must hold for the marks of a span.
+enum class MarksRule { kAny, kNone, kAllocated };
+
+MarksRule RuleFor(VerifyPoint point, bool is_swept) {
+  if (point == VerifyPoint::kAnyTime) return MarksRule::kAny;
+  return is_swept && point != VerifyPoint::kMarked ? MarksRule::kNone : MarksRule::kAllocated;
+}
+
+bool MayBeUnswept(const Span& s, VerifyPoint point) {
+  switch (point) {
+    case VerifyPoint::kAnyTime:
+    case VerifyPoint::kFlipped:
+      return true;
+    case VerifyPoint::kAllSwept:
+    case VerifyPoint::kMarked:
+      return false;
+    case VerifyPoint::kSwept:
+      return s.owned.load(std::memory_order_relaxed) != 0;  // relaxed: stopped
+  }
+  return false;
+}
+
+// I1 and I3 of central_list.h; and that all `spans` that no thread owns are in lists (span.h). An
+// unswept list may hold spans that were swept before the flip put them there.
+void VerifyLists(Heap& heap, size_t spans) {
+  const uint32_t now = heap.sweepgen();
+  size_t listed = 0;
+  for (size_t c = 1; c < heap.classes().End(); ++c) {
+    heap.central(static_cast<uint16_t>(c)).ForEach([&](const Span* s, bool swept, bool full) {
+      ++listed;
+      TARN_CHECK(listed <= spans);  // ends a list that is a ring
+      TARN_CHECK(s->npages != 0 && s->span_class == c);
+      TARN_CHECK(s->owned.load(std::memory_order_relaxed) == 0);  // relaxed: stopped
+      TARN_CHECK(!swept || s->sweepgen.load(std::memory_order_relaxed) == now);
+      TARN_CHECK(!full || s->alloc_count == s->nelems);
+    });
+  }
+  TARN_CHECK(listed == spans);
+}
+
+// I1 of thread_cache.h, for a span that a thread owns and the run that it takes objects from.
+void VerifyRun(Heap& heap, const Span& span, const internal::Run& run, VerifyPoint point) {
+  // relaxed (all): stopped.
+  TARN_CHECK(span.owned.load(std::memory_order_relaxed) == 1);
+  const uintptr_t cursor = run.cursor.load(std::memory_order_relaxed);
+  if (cursor >= run.limit) return;
+  const size_t first = heap.cage().FirstPage(&span);
+  const uintptr_t base = heap.cage().AddressOf(first);
+  TARN_CHECK(cursor >= base && run.limit <= base + uint64_t{span.nelems} * span.elem_bytes32);
+  TARN_CHECK((cursor - base) % span.elem_bytes32 == 0 &&
+             (run.limit - base) % span.elem_bytes32 == 0);
+  const uint32_t gen = span.sweepgen.load(std::memory_order_relaxed);
+  const bool are_marked = RuleFor(point, gen == heap.sweepgen()) == MarksRule::kAllocated;
+  for (size_t i = (cursor - base) / span.elem_bytes32; i < (run.limit - base) / span.elem_bytes32;
+       ++i) {
+    TARN_CHECK((BitWord(heap, Heap::AllocTable(gen), first, i / 64) >> (i % 64)) & 1);
+    TARN_CHECK(!are_marked ||
+               ((BitWord(heap, Heap::MarkTable(gen), first, i / 64) >> (i % 64)) & 1));
+  }
+  for (uintptr_t p = cursor; p < run.limit; p += internal::kWordBytes) {
+    TARN_CHECK(*reinterpret_cast<const uintptr_t*>(p) == 0);
+  }
+}
+
 }  // namespace
 
-void VerifyHeap(Heap& heap) {
+void VerifyThreads(const Heap& heap, const MarkState& state) {
+  // relaxed (all): stopped.
+  const bool is_on = state.barrier_on.load(std::memory_order_relaxed) != 0;
+  const bool is_black = state.black_gen.load(std::memory_order_relaxed) == heap.sweepgen();
+  ThreadRegistry::Get().ForEach([&](Mutator& m) {
+    TARN_CHECK((m.block()->barrier_on.load(std::memory_order_relaxed) != 0) == is_on);
+    if (m.cache != nullptr) TARN_CHECK((m.cache->black_gen() == heap.sweepgen()) == is_black);
+  });
+}
+
+void VerifyHeap(Heap& heap, VerifyPoint point) {
   ThreadRegistry::Get().ForEach([](Mutator& m) {
     if (m.cache != nullptr) m.cache->FlushPages();
   });
   heap.pages().Verify();
   uint64_t bytes = 0, objects = 0;
+  size_t spans = 0;
   ForEachSpan(heap, [&](const Span& s, size_t first) {
     const uint32_t gen = s.sweepgen.load(std::memory_order_relaxed);
     TARN_CHECK(gen == heap.sweepgen() || gen + 2 == heap.sweepgen());
+    TARN_CHECK(gen == heap.sweepgen() || MayBeUnswept(s, point));
+    const MarksRule marks = RuleFor(point, gen == heap.sweepgen());
     size_t count = 0;
     for (size_t w = 0; w < DivideUp(s.nelems, 64); ++w) {
       const uint64_t bits = BitWord(heap, Heap::AllocTable(gen), first, w);
+      const uint64_t marked = BitWord(heap, Heap::MarkTable(gen), first, w);
       const size_t in_word = s.nelems - w * 64;
       TARN_CHECK((bits & ~BitRange(0, in_word < 64 ? static_cast<unsigned>(in_word) : 64)) == 0);
+      TARN_CHECK(marks != MarksRule::kNone || marked == 0);
+      TARN_CHECK(marks != MarksRule::kAllocated || (marked & ~bits) == 0);
       count += static_cast<size_t>(std::popcount(bits));
     }
     TARN_CHECK(count == s.alloc_count);  // I1 of span.h
     if (!s.IsHeapMemory()) return;       // the ledger knows its pages only
     objects += count;
     bytes += count * (s.elem_bytes32 != 0 ? s.elem_bytes32 : s.npages * internal::kPageBytes);
+    // relaxed: stopped. Those that are not owned must be in lists.
+    if (s.owned.load(std::memory_order_relaxed) == 0) ++spans;
+  });
+  if (point != VerifyPoint::kAnyTime) VerifyLists(heap, spans);
+  ThreadRegistry::Get().ForEach([&](Mutator& m) {
+    if (m.cache == nullptr) return;
+    m.cache->ForEachOwned([&](Span* s, internal::Run& run) { VerifyRun(heap, *s, run, point); });
   });
   const HeapStats& st = heap.stats();
   TARN_CHECK(HeapStats::Get(st.allocated_bytes) - HeapStats::Get(st.freed_bytes) == bytes);  // L3

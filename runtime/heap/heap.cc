@@ -24,9 +24,15 @@ uint16_t Heap::InternClass(size_t size_class, uint16_t layout, bool noscan,
 }
 
 void Heap::FlipSweepgen() {
-  // release: pairs with the acquire in sweepgen().
-  sweepgen_.store(sweepgen_.load(std::memory_order_relaxed) + 2, std::memory_order_release);
-  const size_t end = classes_.End();
+  size_t end;
+  {
+    // Under the lock: a thread that registers a class later sees the new generation, and classes that
+    // were registered before are flipped. A span of a class in between would stay unswept.
+    LockHolder hold(class_lock_);
+    // release: pairs with the acquire in sweepgen().
+    sweepgen_.store(sweepgen_.load(std::memory_order_relaxed) + 2, std::memory_order_release);
+    end = classes_.End();
+  }
   for (size_t c = 1; c < end; ++c) central_[c].Flip();
 }
 

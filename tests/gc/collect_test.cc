@@ -38,7 +38,7 @@ bool IsWorldStoppedToMark() { return rt::Instance::Get().settings().stop_the_wor
 
 // Cycles that are due run beside the program: they are over some time later.
 void WaitForCycles(uint64_t count) {
-  for (int i = 0; i < 10000 && ReadMemStats().num_gc < count; ++i) {
+  for (int i = 0; i < 60000 && ReadMemStats().num_gc < count; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   EXPECT_GE(ReadMemStats().num_gc, count);
@@ -284,7 +284,7 @@ TEST(GoScenarioTest, OddGarbageStaysSmall) {
     Collect();
     const uint64_t before = ReadMemStats().sys;
     for (int i = 0; i < 100'000; ++i) make_gc<char[]>(1029 - 1);
-    EXPECT_LE(ReadMemStats().sys, before + (32 << 20));
+    EXPECT_LE(ReadMemStats().sys, before + (64 << 20));
   });
 }
 
@@ -393,7 +393,8 @@ TEST(GcPercentTest, MinimumHeapIsFourMiBTimesGogc) {
     const uint64_t cycles = ReadMemStats().num_gc - before;
     // A program that runs meanwhile may be ahead of the collector.
     EXPECT_GE(cycles, IsWorldStoppedToMark() ? 8u : 1u) << percent;
-    EXPECT_LE(cycles, 12u) << percent;
+    // A cycle may begin at 0.7 of the way.
+    EXPECT_LE(cycles, IsWorldStoppedToMark() ? 12u : 15u) << percent;
   }
 }
 
@@ -423,7 +424,7 @@ TEST(GcPercentTest, ZeroCollectsAllTheTime) {
     EXPECT_GE(ReadMemStats().num_gc, before + 10);
   } else {
     // The next cycle is due when the last one's sweeping is done and something is allocated.
-    for (int i = 0; i < 10000 && ReadMemStats().num_gc == before; ++i) {
+    for (int i = 0; i < 60000 && ReadMemStats().num_gc == before; ++i) {
       OnOtherThread([] { AllocateBytes(kBigBlock, Scan::kNone); });
     }
     WaitForCycles(before + 1);

@@ -82,7 +82,7 @@ TEST(CollectorThreadsTest, StartWithTheFirstCycleAndAgainAfterFork) {
   const pid_t pid = fork();
   ASSERT_GE(pid, 0);
   if (pid == 0) {
-    alarm(100);
+    alarm(300);
     EXPECT_EQ(0u, CollectorThreads().size());
     CollectMuch();
     ExpectThreads();

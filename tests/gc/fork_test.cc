@@ -30,7 +30,7 @@ void InChild(F&& body) {
   const pid_t pid = fork();
   ASSERT_GE(pid, 0);
   if (pid == 0) {
-    alarm(100);
+    alarm(300);
     _exit(body());
   }
   int status = 0;

@@ -86,10 +86,11 @@ TEST(GogcRuleTest, PeakAndNumberOfCollectionsFollowGogc) {
     std::printf("  highest goal %.1f MB, live %.3f of it\n", o.highest_goal / 1e6,
                 o.peak_live / o.highest_goal);
     // At most 4 % on an idle machine. Where other work delays the collector, threads may take more before
-    // they wait for it.
-    EXPECT_LE(o.peak_live, 1.5 * o.highest_goal) << percent;
+    // they wait for it: waits begin in earnest at 1.5 of the goal and 4 MiB, and are short at first.
+    EXPECT_LE(o.peak_live, 2 * o.highest_goal + (8 << 20)) << percent;
     EXPECT_GE(o.peak_live, 0.9 * peak) << percent;
-    EXPECT_LE(o.collections, 1.25 * collections + 1) << percent;
+    // A cycle may begin at 0.7 of the way.
+    EXPECT_LE(o.collections, 1.45 * collections + 1) << percent;
   }
 }
 

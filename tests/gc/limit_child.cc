@@ -255,7 +255,7 @@ int TooMuch(uint64_t percent, double seconds) {
   const MemStats s = ReadMemStats();
   std::printf("made=%" PRIu64 " cycles=%" PRIu64
               " limited=%d gc_cpu_fraction=%.3f "
-              "gc_threads_of_cpu=%.3f cpu=%.2f limited_bytes=%" PRIu64 "\n",
+              "gc_threads_of_cpu=%.3f process_cpu=%.2f limited_bytes=%" PRIu64 "\n",
               made, s.num_gc - cycles, s.last_limited_cycle != 0, s.gc_cpu_fraction,
               static_cast<double>(CpuOfThreads("tarn") - gc_before) / 1e9 / cpu, cpu,
               s.limited_bytes);

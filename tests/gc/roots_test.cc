@@ -142,6 +142,10 @@ TEST(GcRootTest, ConvertsFromGcPtrAndComparesAsAPointer) {
   EXPECT_EQ(4, (*r).value);
   gc_root<Node> null = nullptr;
   EXPECT_FALSE(null);
+  null = p;
+  EXPECT_EQ(p.get(), null.get());
+  null = nullptr;
+  EXPECT_FALSE(null);
 }
 
 TEST(GcRootTest, InteriorPointerKeepsTheObject) {

@@ -120,7 +120,7 @@ int Drop(uint64_t mb) {
         .count();
   };
   // 10 % of the old use is enough for the caller to see that it fell.
-  while (since() < 30'000 && Resident() > before + (mb << 10) / 10) Sleep(20);
+  while (since() < 120'000 && Resident() > before + (mb << 10) / 10) Sleep(20);
   const MemStats s = ReadMemStats();
   Print("before", before);
   Print("after", Resident());
@@ -292,10 +292,20 @@ int Dump() {
 int DumpFree() {
   gc_root<Node> kept;
   OnOtherThread([&] { kept = List(100 << 20); });
-  const auto print = [](const std::string& at) {
-    uint64_t dumped = 0;
-    ForEachMapping([&](const Mapping& m) { dumped += m.is_dumped ? m.rss : 0; });
-    Print((at + "dumped").c_str(), dumped);
+  const auto dumped = [] {
+    uint64_t kib = 0;
+    ForEachMapping([&](const Mapping& m) { kib += m.is_dumped ? m.rss : 0; });
+    return kib;
+  };
+  // Sweeping ends, and what is free is left out, a moment after Collect().
+  const auto wait = [&] {
+    Sleep(200);
+    for (int i = 0; i < 600 && dumped() > (ReadMemStats().heap_inuse >> 10) + (30 << 10); ++i) {
+      Sleep(100);
+    }
+  };
+  const auto print = [&](const std::string& at) {
+    Print((at + "dumped").c_str(), dumped());
     const MemStats s = ReadMemStats();
     Print((at + "in_use").c_str(), s.heap_inuse >> 10);
     Print((at + "retained").c_str(), (s.heap_sys - s.heap_released) >> 10);
@@ -309,8 +319,7 @@ int DumpFree() {
       if (!IsList(list, 300 << 20)) std::abort();
     });
     Collect();
-    // Sweeping ends a moment later.
-    if (i == 0 || i == kRounds - 1) Sleep(200);
+    if (i == 0 || i == kRounds - 1) wait();
     if (i == 0) print("first_");
   }
   print("last_");
@@ -395,7 +404,7 @@ int ForkCow() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 8;
 }
 
-int HugePages() {
+int HugePages(int tenths) {
   gc_root<Node> kept;
   OnOtherThread([&] { kept = List(64 << 20); });
   const auto huge = [] {
@@ -410,7 +419,7 @@ int HugePages() {
     return kib;
   };
   uint64_t most = 0;
-  for (int i = 0; i < 100 && most < (48 << 10); ++i) {
+  for (int i = 0; i < tenths && most < (48 << 10); ++i) {
     if (i < 5) Collect();
     Sleep(100);
     most = std::max<uint64_t>(most, huge());
@@ -431,7 +440,7 @@ int Fork() {
     const pid_t pid = fork();
     if (pid < 0) return 3;
     if (pid == 0) {
-      alarm(60);
+      alarm(300);
       OnOtherThread([] { KeepAlive(List(60 << 20)); });
       Collect();
       FreeOsMemory();
@@ -442,7 +451,7 @@ int Fork() {
       OnOtherThread([] { KeepAlive(List(60 << 20)); });
       Collect();
       Collect();
-      for (int k = 0; k < 300; ++k) {
+      for (int k = 0; k < 1500; ++k) {
         const MemStats now = ReadMemStats();
         if (now.heap_sys - now.heap_released < (40 << 20)) _exit(IsList(kept, 1 << 20) ? 0 : 5);
         Sleep(100);
@@ -474,7 +483,7 @@ int Run(int argc, char** argv) {
     return Core(argv[2][0] == '1', argv[3][0] == '1', std::strcmp(argv[4], "turns") == 0);
   }
   if (is("fork_cow")) return ForkCow();
-  if (is("thp")) return HugePages();
+  if (is("thp")) return HugePages(n);
   if (is("fork")) return Fork();
   if (is("refuse_free")) return RefuseAdvice(MADV_FREE) ? Drop(100) : 98;
   return 99;

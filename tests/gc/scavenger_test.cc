@@ -48,7 +48,7 @@ TEST(ScavengerTest, ResidentMemoryFallsByItself) {
   const ChildRun run = RunChild({"drop", "300"});
   EXPECT_GT(run["peak"], 300u << 10);
   EXPECT_LE(run["after"], run["before"] + (30 << 10));
-  EXPECT_LT(run["milliseconds"], 30'000u);
+  EXPECT_LT(run["milliseconds"], 120'000u);
   EXPECT_GT(run["retained_at_peak"], 300u << 10);
   EXPECT_LT(run["retained_after"] + (250 << 10), run["retained_at_peak"]);
   EXPECT_EQ(0u, run["lazily_free"]);
@@ -89,10 +89,12 @@ void ExpectNoDrift(const ChildRun& run) {
   // Marking needs a few more buffers at times.
   constexpr uint64_t kSlack = 512;
   EXPECT_LE(run["end_sys"], run["early_sys"] + kChunks * 105 / 100 + kSlack);
+  // What a few stale words on a stack keep of one round.
+  constexpr double kStale = 512;
   EXPECT_NEAR(static_cast<double>(run["early_heap_inuse"]),
-              static_cast<double>(run["end_heap_inuse"]), 256);
+              static_cast<double>(run["end_heap_inuse"]), kStale);
   EXPECT_NEAR(static_cast<double>(run["early_heap_retained"]),
-              static_cast<double>(run["end_heap_retained"]), 256);
+              static_cast<double>(run["end_heap_retained"]), kStale);
   if (TARN_ASAN || TARN_TSAN) return;
   EXPECT_LE(run["end_size"], run["early_size"] + kSlack);
   EXPECT_LE(run["end_mappings"], run["early_mappings"] + 2) << "malloc may add one";
@@ -146,7 +148,9 @@ TEST(ScavengerTest, ACollectionInAForkedChildLeavesObjectsShared) {
 TEST(ScavengerTest, EveryHugePagePolicyWorks) {
   for (const char* policy : {"thp=default", "thp=always", "thp=never", "thp=collapse"}) {
     SCOPED_TRACE(policy);
-    const ChildRun run = RunChild({"thp"}, policy);
+    // Without pages to be made there is nothing to wait for.
+    const bool makes = std::string(policy) == "thp=always" || std::string(policy) == "thp=collapse";
+    const ChildRun run = RunChild({"thp", makes ? "100" : "20"}, policy);
     if (std::string(policy) == "thp=never") {
       EXPECT_EQ(0u, run["huge"]);
     }

@@ -439,7 +439,7 @@ proctype Mutator(byte t) {
          black[1] = ATTACH_BLACK;
 #ifndef NO_ATTACH_SCAN
          if
-         :: STATE_BLACK && phase <= kStop -> SHADE(1, held[1])
+         :: phase == kH2 -> SHADE(1, held[1])
          :: else
          fi;
 #endif

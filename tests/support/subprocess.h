@@ -12,6 +12,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,7 +29,7 @@ struct ProcessSpec {
   std::vector<std::string> args;                                 // args[0]: the program
   std::vector<std::pair<std::string, std::string>> environment;  // added to the current one
   size_t address_space = 0;                                      // RLIMIT_AS; 0: as it is
-  unsigned seconds = 120;                                        // SIGALRM ends the program then
+  unsigned seconds = 600;                                        // SIGALRM ends the program then
 };
 
 namespace subprocess_detail {
@@ -63,6 +64,20 @@ inline bool Drain(int fd, std::string& to) {
   return true;
 }
 
+// On a busy machine the collector may say that it has waited for a thread for ten seconds.
+inline void DropWaitingLines(std::string& text) {
+  constexpr std::string_view kLine = "tarn: collector waits for thread";
+  for (size_t at = 0; at < text.size();) {
+    const size_t newline = text.find('\n', at);
+    const size_t end = newline == std::string::npos ? text.size() : newline + 1;
+    if (text.compare(at, kLine.size(), kLine) == 0) {
+      text.erase(at, end - at);
+    } else {
+      at = end;
+    }
+  }
+}
+
 }  // namespace subprocess_detail
 
 inline ProcessResult RunProcess(const ProcessSpec& spec) {
@@ -89,6 +104,7 @@ inline ProcessResult RunProcess(const ProcessSpec& spec) {
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
   }
+  subprocess_detail::DropWaitingLines(result.err);
   if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
   if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
   return result;

@@ -98,6 +98,7 @@ class gc_root {
     set(p);
     return *this;
   }
+  gc_root& operator=(const gc_ptr<T>& p) { return *this = p.get(); }
 
   void set(T* p) {
     if (cell_ == nullptr) {

@@ -211,6 +211,7 @@ TEST_F(DumpedHeap, ThreadsAllocateWhileChunksAreLeftOut) {
   const uint64_t seed = TestSeed();
   constexpr int kThreads = 4;
   const int rounds = TARN_TSAN ? 300 : 5000;
+  for (Span* s : AllocChunks(kArenaBytes / kChunkBytes + 1)) Free(s);  // more than one arena
   std::atomic<int> running{kThreads};
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {

@@ -155,6 +155,7 @@ TEST_F(HandshakeSignalTest, SignalThatComesAfterDetachIsStillTarns) {
 
 TEST_F(HandshakeSignalTest, SignalTakenBySigwaitIsSentAgain) {
   std::atomic<bool> taken{false};
+  std::atomic<bool> is_blocked{false};  // from then on the signal waits for sigtimedwait
   Team team;
   ThreadOptions options;
   options.unblock_signal = false;
@@ -164,14 +165,15 @@ TEST_F(HandshakeSignalTest, SignalTakenBySigwaitIsSentAgain) {
         sigemptyset(&set);
         sigaddset(&set, SIGURG);
         pthread_sigmask(SIG_BLOCK, &set, nullptr);
-        const timespec wait{10, 0};
+        is_blocked = true;
+        const timespec wait{60, 0};
         taken = sigtimedwait(&set, nullptr, &wait) == SIGURG;
         pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
         while (!w.stop) {
         }
       },
       options);
-  SleepMicros(20'000);  // until it waits
+  WaitUntil([&] { return is_blocked.load(); });
   Handshake(CountAnswer, nullptr);
   EXPECT_TRUE(taken);
   EXPECT_EQ(team.workers()[0]->answers, 1);

@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include <mutex>
+#include <type_traits>
 
 #include "runtime/base/clock.h"
 #include "runtime/thread/handshake_signal.h"
 #include "tests/runtime/thread/thread_test_util.h"
+#include "tests/support/polled_mutex.h"
 
 namespace tarn::rt {
 namespace {
@@ -122,17 +124,20 @@ TEST(HandshakeTest, FunctionNeverRunsInsideTheRuntime) {
 }
 
 TEST(HandshakeTest, LongSlowPathAnswersAtItsExit) {
+  std::atomic<bool> inside{false};
   std::atomic<bool> leave{false};
   Team team;
   Worker& worker = team.Add([&](Worker& w) {
     {
       RuntimeScope scope;
       w.in_critical = true;
+      inside = true;
       while (!leave) SleepMicros(100);
       w.in_critical = false;
     }
     while (!w.stop) SleepMicros(100);
   });
+  WaitUntil([&] { return inside.load(); });
   std::atomic<bool> done{false};
   std::thread asker([&] {
     Handshake(CountAnswer, nullptr);
@@ -219,6 +224,7 @@ TEST(HandshakeTest, OtherThreadsAnswerAtTheEndOfABarrier) {
 
 TEST(HandshakeTest, ThreadWithTheSignalBlockedAnswersAtItsNextPoll) {
   std::atomic<bool> may_poll{false};
+  std::atomic<bool> is_blocked{false};  // the mask is set after the attach
   Team team;
   ThreadOptions options;
   options.unblock_signal = false;
@@ -227,13 +233,13 @@ TEST(HandshakeTest, ThreadWithTheSignalBlockedAnswersAtItsNextPoll) {
         sigset_t all;
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, nullptr);
-        w.ready = true;
+        is_blocked = true;
         while (!w.stop) {
           if (may_poll) Safepoint();
         }
       },
       options);
-  SleepMicros(10'000);  // the mask is set after the attach
+  WaitUntil([&] { return is_blocked.load(); });
   std::atomic<bool> done{false};
   std::thread asker([&] {
     Handshake(CountAnswer, nullptr);
@@ -261,12 +267,14 @@ TEST(HandshakeTest, AttachUnblocksTheSignal) {
 }
 
 TEST(HandshakeTest, ThreadThatHoldsAUserMutexAnswers) {
-  std::mutex mutex;
+  // ThreadSanitizer delivers no signal to a waiter of std::mutex.
+  using UserMutex = std::conditional_t<TARN_TSAN != 0, PolledMutex, std::mutex>;
+  UserMutex mutex;
   Team team;
   for (int i = 0; i < 4; ++i) {
     team.Add([&](Worker& w) {
       while (!w.stop) {
-        std::lock_guard<std::mutex> lock(mutex);
+        std::lock_guard<UserMutex> lock(mutex);
         SleepMicros(50);
       }
     });

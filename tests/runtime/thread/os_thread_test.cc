@@ -106,6 +106,7 @@ TEST(OsThreadTest, NoThreadIsOnItsWayWhileStartsAreClosed) {
                     "tarn-brief", [](void* n) { ++*static_cast<std::atomic<int>*>(n); }, &ended),
                 0);
       ++spawned;
+      while (spawned - ended > 100) std::this_thread::yield();
     }
   });
   for (int round = 0; round < 300; ++round) {

@@ -251,15 +251,20 @@ TEST(ForkTest, ChildHasOnlyTheForkingThreadAndCanAskAndStartOthers) {
       }
     });
     std::atomic<bool> stop{false};
+    std::atomic<bool> asks{false};
     std::thread asker([&] {  // so that the fork falls into rounds
+      asks = true;
       while (!stop) Handshake(CountAnswer, nullptr);
     });
+    // A thread that starts may hold locks of a sanitizer's, which the child would inherit.
+    WaitUntil([&] { return asks.load(); });
     const int forks = 20 * TestScale();
     for (int i = 0; i < forks; ++i) {
       abandoned_count = 0;
       ThreadRegistry::Get().PrepareFork();
       const pid_t pid = fork();
       if (pid == 0) {
+        alarm(300);
         ThreadRegistry::Get().ChildAfterFork([](Mutator&) { ++abandoned_count; });
         _exit(CheckChild(&self));
       }
