@@ -2,11 +2,11 @@
 //
 //   stage    the system maps it at an address of its own choice: all that it may refuse it refuses here
 //   take     pages of the heap for a span; nobody knows of them yet
-//   lend     the mapping is moved there
+//   lend     the mapping is moved there; then the inner page entries are written
 //   publish  the span becomes an object, and the record is in the list
 // The steps that call the system are done as a blocked thread, for a file system may take its time.
 // I1 A collection begins before anything is taken (allocate.cc), or when everything was given back.
-// I2 Until it is published the span has no page entries: a scan that meets its address finds nothing, and
+// I2 Until it is published the span has no object: a scan that meets its address finds nothing, and
 //    so does a look at the bytes.
 // I3 No status is made inside the runtime: messages are malloc's.
 #include "tarn/gc_mmap.h"
@@ -66,7 +66,8 @@ struct Plan {
   MappingAccounting accounting;
   const std::source_location* site;
 
-  size_t npages() const { return rt::DivideUp(bytes, kPageBytes); }
+  size_t align() const { return std::max(unit, kPageBytes); }
+  size_t npages() const { return rt::RoundUp(bytes, align()) / kPageBytes; }
 };
 
 size_t DefaultHugePageBytes() {
@@ -160,10 +161,7 @@ bool Take(Instance& instance, rt::Mutator& m, const Plan& plan, Mapping** record
   instance.collector().SlowPathTaken(m, 0);
   *record = instance.collector().mappings().New();
   if (*record == nullptr) return false;
-  const size_t align = std::max<size_t>(1, plan.unit / kPageBytes);
-  if (instance.heap().pages().TakeForLending(rt::RoundUp(plan.npages(), align), align, pages)) {
-    return true;
-  }
+  if (instance.heap().pages().TakeForLending(plan.npages(), plan.align(), pages)) return true;
   instance.collector().mappings().Recycle(*record);
   return false;
 }
@@ -174,12 +172,16 @@ void GiveUp(Instance& instance, Mapping* record, const rt::LentPages& pages) {
   instance.collector().mappings().Recycle(record);
 }
 
+rt::Span* MakeSpan(rt::Heap& heap, const rt::LentPages& pages, uint16_t span_class) {
+  rt::RuntimeScope scope;
+  return heap.pages().MakeLentSpan(pages, heap.classes().Info(span_class), span_class,
+                                   heap.sweepgen());
+}
+
 std::byte* Publish(Instance& instance, rt::Mutator& m, const Plan& plan, Mapping* record,
-                   const rt::LentPages& pages, uint16_t span_class) {
+                   rt::Span* span) {
   rt::RuntimeScope scope;
   rt::Heap& heap = instance.heap();
-  rt::Span* span = heap.pages().MakeLentSpan(pages, heap.classes().Info(span_class), span_class,
-                                             heap.sweepgen());
   record->span = span;
   FillRecord(*record, plan, heap.cage().BaseOf(span));
   rt::PublishLentSpan(heap, span, m.cache->black_gen());
@@ -212,17 +214,19 @@ std::byte* TryMap(const Plan& plan, int* reason) {
     unstage();
     return nullptr;
   }
-  bool is_lent = false;
-  rt::RunBlocked([&] {
-    is_lent = instance.heap().pages().Lend(pages, plan.bytes, staged);
-    if (!is_lent) *reason = instance.heap().os().LastError();
-  });
-  if (!is_lent) {
+  int error = 0;
+  rt::RunBlocked([&] { error = instance.heap().pages().Lend(pages, plan.bytes, staged); });
+  if (error != 0) {
+    *reason = error;
     GiveUp(instance, record, pages);
     unstage();
     return nullptr;
   }
-  return Publish(instance, m, plan, record, pages, span_class);
+  rt::Span* const span = MakeSpan(instance.heap(), pages, span_class);
+  if (rt::PageHeap::OuterPages(span) < span->npages) {
+    rt::RunBlocked([&] { instance.heap().pages().SetInnerEntries(span, /*noscan=*/true); });
+  }
+  return Publish(instance, m, plan, record, span);
 }
 
 // kVirtual counts from the beginning, so it may be too much for the hard limit.
