@@ -200,7 +200,7 @@ class Collector {
   void DecideDeathsStopped(CycleRecord& record);
   uint64_t MarkedSoFar();
   void PublishDeaths(const CycleRecord& record);
-  void EndDeadMappings();
+  void EndDeadMappings(CycleRecord& record);
   void DrainStopped();
   void CheckMarksStopped(bool is_decided);
   void VerifyFromRecords(bool is_decided);

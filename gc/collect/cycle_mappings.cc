@@ -3,13 +3,22 @@
 // does nothing but map files.
 #include "gc/collect/cycle.h"
 #include "gc/control/heap_goal.h"
+#include "runtime/base/clock.h"
 #include "runtime/thread/runtime_scope.h"
 
 namespace tarn::rt {
 
 // Marking is over and nothing is shaded any more that counts; the marks are not yet allocation bits. What is
 // dead is ordinary memory before anybody can sweep it, and no longer charged when the goal is set.
-void Collector::EndDeadMappings() { mappings_.EndDead(); }
+// What the pacer learns of the cycle ends before: neither the system's time for unmapping nor what
+// is found about mappings is the work of markers or the growth of the heap.
+void Collector::EndDeadMappings(CycleRecord& record) {
+  record.mark_end = MonotonicNanos();
+  const uint64_t before = HeapStats::Get(heap_.stats().external_bytes);
+  mappings_.EndDead();
+  const uint64_t after = HeapStats::Get(heap_.stats().external_bytes);
+  record.external_dropped = static_cast<int64_t>(before) - static_cast<int64_t>(after);
+}
 
 void Collector::PaceMappings(size_t bytes) {
   const Mappings::Pressure pressure = mappings_.PressureFor(bytes);
