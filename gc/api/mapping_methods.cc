@@ -1,6 +1,8 @@
 // What the program does with a mapping: unmap it early, read it safely, and the calls of the system about
 // ranges of memory.
-// I1 Whoever uses a record keeps its mapping alive: by the handle, until the end of the method.
+// I1 Whoever uses a record keeps its mapping alive: by a pointer on the stack until the end of the
+//    method, and for a thread with precise roots by MutatorGc::fresh, which no method replaces. For
+//    the program may drop what it held meanwhile, on another thread.
 // I2 Only what would make memory accessible again must not overlap with Unmap: Protect. The others do
 //    nothing to what is unmapped.
 #include <sys/mman.h>
@@ -62,14 +64,33 @@ absl::Status NotMapped(const char* what) {
                                        (": there is no mapping, or not any more"));
 }
 
-// The record of the mapping that `p` points into; null if it points into none. With the object's start
-// and size, if they are asked for.
+// The record of the mapping that `p` points into, which stays alive as long as the caller holds `p`
+// (I1); null if it points into none that is alive. Nobody need have kept it so far: the address may
+// be a number from anywhere. keeps I4 of mappings.h
 Mapping* RecordOf(const void* p) {
   if (p == nullptr) return nullptr;
+  const auto address = reinterpret_cast<uintptr_t>(p);
   rt::LifeScope scope;
-  const rt::ObjectRef object = rt::FindLive(scope.heap(), reinterpret_cast<uintptr_t>(p));
-  if (!object) return nullptr;
-  return scope.collector().mappings().Find(scope.SlotOf(object).span);
+  rt::Mappings& mappings = scope.collector().mappings();
+  rt::WeakGate& gate = scope.collector().weak_gate();
+  for (;;) {
+    const rt::WeakGate::State state = gate.Get();  // before the look: I1 of weak_gate.h
+    const rt::ObjectRef object = rt::FindLive(scope.heap(), address);
+    if (!object) return nullptr;
+    rt::Span* const span = scope.SlotOf(object).span;
+    Mapping* const m = mappings.Find(span, address);
+    if (m == nullptr) return nullptr;
+    if (scope.IsMarking() && !mappings.IsMarked(span)) {
+      if (state == rt::WeakGate::kClosing) {
+        rt::RunBlocked([&] { gate.WaitWhileClosing(); });
+        continue;
+      }
+      if (state == rt::WeakGate::kFinal || mappings.IsDecided()) return nullptr;
+      scope.ShadeIfMarking(address);
+    }
+    scope.Fresh(address);
+    return m;
+  }
 }
 
 bool IsUnmapped(const Mapping& m) {

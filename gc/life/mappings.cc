@@ -29,10 +29,14 @@ void Mappings::Add(Mapping* m) {
   head_ = m;
 }
 
-Mapping* Mappings::Find(const Span* span) {
+Mapping* Mappings::Find(const Span* span, uintptr_t p) {
   LockHolder hold(lock_);
+  // relaxed: a span that was found is published. Its mapping, under the lock, is null since before
+  // it ends.
   if (span->backing.load(std::memory_order_relaxed) != SpanBacking::kLent) return nullptr;
-  return static_cast<Mapping*>(span->mapping.load(std::memory_order_relaxed));
+  auto* const m = static_cast<Mapping*>(span->mapping.load(std::memory_order_relaxed));
+  // The span may have become another one's since the caller found it.
+  return m != nullptr && p - m->base < m->bytes ? m : nullptr;
 }
 
 void Mappings::NoteUnmapped(const Mapping& m) {
@@ -96,6 +100,7 @@ void Mappings::End(Mapping* m, Mapping* before) {
       while (before->next != m) before = before->next;
     }
     (before == nullptr ? head_ : before->next) = m->next;
+    m->span->mapping.store(nullptr, std::memory_order_relaxed);  // relaxed: under the lock
   }
   if (m->state.load(std::memory_order_relaxed) == Mapping::kUnmapped) {
     num_unmapped_.fetch_sub(1, std::memory_order_relaxed);

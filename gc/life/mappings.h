@@ -10,6 +10,8 @@
 // I2 Span::mapping of a lent span that is published is its record; for nobody looks before.
 // I3 bytes are mapped by the program's leave while `state` is kMapped or kBusy, and inaccessible in
 //    kUnmapped. The driver alone moves the memory back to the heap.
+// I4 Who takes a record for an address that nothing may hold (Find) gets none that was, or is about
+//    to be, found dead: by the rules of weak_gate.h, and by the marks once the dead are decided.
 // Locking: lock_ guards the list's head, links and Span::mapping; nothing is locked inside it but the
 // pool's lock. The driver alone takes records out, and walks the list without the lock.
 // Cost: a record of 160 bytes; a walk over all records in each cycle, by the driver.
@@ -73,8 +75,12 @@ class Mappings {
   void Recycle(Mapping* m) { pool_.Delete(m); }
   // The span has been published in the same stay in the runtime (I1).
   void Add(Mapping* m);
-  // Of a span that the caller keeps alive; null if it is none of ours.
-  Mapping* Find(const Span* span);
+  // The record of the mapping that `p` points into, if it is the object of `span`; else null.
+  Mapping* Find(const Span* span, uintptr_t p);
+  // Whether marks tell who is alive: the dead have been decided. Ordered by the gate of
+  // weak_gate.h. For who has the barrier on.
+  bool IsDecided() const { return is_decided_.load(std::memory_order_relaxed); }
+  bool IsMarked(const Span* span) const;
   // f(const Mapping&) for all, under the lock.
   template <class F>
   void ForEach(F&& f) {
@@ -93,6 +99,8 @@ class Mappings {
 
   // --- The driver ---
 
+  // From the decision about the dead until the next generation.
+  void SetDecided(bool decided) { is_decided_.store(decided, std::memory_order_relaxed); }
   // Marking is over for good. Unmaps the dead, and looks at the memory of the others.
   void EndDead();
 
@@ -100,7 +108,6 @@ class Mappings {
   void ChildAfterFork();
 
  private:
-  bool IsMarked(const Span* span) const;
   void End(Mapping* m, Mapping* before);
   void Measure(Mapping& m, const PageMap& pages);
 
@@ -108,6 +115,7 @@ class Mappings {
   Pool<Mapping> pool_;
   Lock lock_;
   Mapping* head_ ABSL_GUARDED_BY(lock_) = nullptr;
+  std::atomic<bool> is_decided_{false};  // relaxed: see IsDecided
   // relaxed (all): numbers.
   std::atomic<uint64_t> num_active_{0};
   std::atomic<uint64_t> bytes_active_{0};

@@ -358,6 +358,39 @@ TEST_F(GcMmapTest, TheChildOfAForkHasItAndEndsIt) {
   EXPECT_EQ(2u, ReadMappingStats().num_active);
 }
 
+// A number that nothing keeps: the mapping is found alive, and stays so, or is not found.
+TEST_F(GcMmapTest, FindMappingBesideItsDeath) {
+  const TestFile file = TestFile::OnDisk(20'000, 14);
+  std::atomic<bool> stop{false};
+  std::atomic<uintptr_t> hidden{0};
+  std::atomic<int> wrong{0}, found{0};
+  std::thread finder([&] {
+    while (!stop) {
+      const absl::StatusOr<gc_mapping> m = FindMapping(reinterpret_cast<void*>(~hidden.load()));
+      if (!m.ok()) continue;
+      ++found;
+      // A dead one would be memory by now, or in a moment.
+      if (m->size() == 20'000) wrong += CountWrong(*m, 14) != 0;
+    }
+  });
+  std::thread collector([&] {
+    while (!stop) Collect();
+  });
+  for (size_t i = 0; i < 2000 / rt::kSlowdown; ++i) {
+    WithMapping([&](const gc_mapping& m) { hidden = ~reinterpret_cast<uintptr_t>(m.data()); },
+                file.fd(), 0, 20'000, PROT_READ, MAP_SHARED);
+    if (i % 8 == 0) Collect();
+  }
+  stop = true;
+  finder.join();
+  collector.join();
+  EXPECT_EQ(0, wrong);
+  EXPECT_LT(0, found);
+  Collect();
+  Collect();
+  EXPECT_EQ(0u, ReadMappingStats().num_active);
+}
+
 // --- Errors: nothing is lost ---
 
 class GcMmapErrorTest : public GcMmapTest {

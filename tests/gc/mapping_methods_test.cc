@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -215,6 +216,40 @@ TEST(MappingMethodsTest, FindMappingTakesAnyPointerIntoOne) {
   EXPECT_FALSE(none.is_mapped());
   EXPECT_TRUE(absl::IsFailedPrecondition(none.Unmap()));
   EXPECT_TRUE(absl::IsFailedPrecondition(none.Lock()));
+}
+
+// The root goes while the method runs, on a thread whose stack nobody scans.
+TEST(MappingMethodsTest, AMethodKeepsItsMapping) {
+  const size_t bytes = (size_t{128} << 20) / rt::kSlowdown;
+  const TestFile file = TestFile::Sparse(bytes);
+  const char last = 77;
+  ASSERT_EQ(1, pwrite(file.fd(), &last, 1, static_cast<off_t>(bytes - 1)));
+  std::vector<std::byte> to(bytes, std::byte{1});
+  gc_root<std::byte> root;
+  for (int round = 0; round < 5; ++round) {
+    std::atomic<bool> begins{false};
+    std::thread reader([&] {
+      ThreadOptions options;
+      options.cooperative = true;
+      options.precise_roots = true;
+      ThreadScope scope(options);
+      const absl::StatusOr<gc_mapping> m = gc_mmap(file.fd(), 0, bytes, PROT_READ, MAP_SHARED);
+      ASSERT_TRUE(m.ok());
+      root = m->data();
+      make_gc<char[]>(100'000);  // what the thread has taken last is kept; let that be another
+      begins = true;
+      const absl::Status s = m->Read(0, absl::MakeSpan(to));
+      EXPECT_TRUE(s.ok()) << s;
+      EXPECT_EQ(std::byte{77}, to.back());
+    });
+    while (!begins) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    root = nullptr;
+    Collect();
+    reader.join();
+  }
+  Collect();
+  EXPECT_EQ(0u, ReadMappingStats().num_active);
 }
 
 // Readers that use Read get the contents or an error, whatever another thread does.

@@ -155,7 +155,11 @@ absl::StatusOr<gc_mapping> gc_mmap(int fd, int64_t offset, size_t length, int pr
                                    MappingAccounting accounting = MappingAccounting::kResident,
                                    std::source_location site = std::source_location::current());
 
-// The mapping that `p` points into, whole. NotFound if it points into none.
+// The mapping that `p` points into, whole. NotFound if it points into none, or if a collection has
+// found that nothing refers to it. `p` may come from anywhere, a number of ListMappings for one:
+// what is found is alive, and the result keeps it.
+// Thread-safety: any thread; attaches it. May collect: no. Blocks: while the end of marking is
+// being decided.
 absl::StatusOr<gc_mapping> FindMapping(const void* p);
 
 struct MappingStats {
