@@ -12,6 +12,7 @@
 #include "tarn/gc_mmap.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -68,6 +69,10 @@ struct Plan {
 
   size_t align() const { return std::max(unit, kPageBytes); }
   size_t npages() const { return rt::RoundUp(bytes, align()) / kPageBytes; }
+  bool is_anonymous() const { return (flags & MAP_ANONYMOUS) != 0; }
+  bool is_unseen_memory() const {
+    return Mapping::IsUnseenMemory(accounting, held, is_anonymous());
+  }
 };
 
 size_t DefaultHugePageBytes() {
@@ -94,8 +99,14 @@ absl::Status LookAtFile(Plan& plan) {
     plan.unit = log != 0 ? size_t{1} << log : DefaultHugePageBytes();
   } else {
     struct statfs fs;
-    if (fstatfs(plan.fd, &fs) != 0) return MappingError(kWhat, errno);
-    const auto type = static_cast<uint32_t>(fs.f_type);
+    struct stat file;
+    int error = 0;
+    rt::RunBlocked([&] {  // a network file system takes its time
+      if (fstatfs(plan.fd, &fs) != 0 || fstat(plan.fd, &file) != 0) error = errno;
+    });
+    if (error != 0) return MappingError(kWhat, error);
+    // The devices of a tmpfs at /dev are none of its memory.
+    const uint32_t type = S_ISREG(file.st_mode) ? static_cast<uint32_t>(fs.f_type) : 0;
     const bool is_huge = type == kHugetlbfsMagic;
     if (is_huge || type == kTmpfsMagic || type == kRamfsMagic) plan.held = HeldMemory::kAll;
     if (is_huge) plan.unit = static_cast<size_t>(fs.f_bsize);
@@ -132,8 +143,11 @@ absl::StatusOr<Plan> MakePlan(int fd, int64_t offset, size_t length, int prot, i
   plan.delta = static_cast<size_t>(offset) & (plan.unit - 1);
   plan.offset = offset - static_cast<int64_t>(plan.delta);
   if (is_huge && plan.delta != 0) return invalid("the offset is inside a huge page");
-  if (length > SIZE_MAX / 4 - plan.unit) return MappingError(kWhat, ENOMEM);
+  const size_t cage = Instance::Get().heap().cage().bytes();
+  constexpr const char* kTooLong = "longer than the heap's address space";
+  if (length > cage) return MappingError(kWhat, ENOMEM, kTooLong);
   plan.bytes = rt::RoundUp(plan.delta + length, plan.unit);
+  if (plan.bytes > cage) return MappingError(kWhat, ENOMEM, kTooLong);
   return plan;
 }
 
@@ -145,6 +159,8 @@ void FillRecord(Mapping& m, const Plan& plan, uintptr_t base) {
   m.offset = plan.offset + static_cast<int64_t>(plan.delta);
   m.accounting = plan.accounting;
   m.held = plan.held;
+  m.is_anonymous = plan.is_anonymous();
+  m.charged = plan.accounting == MappingAccounting::kVirtual ? plan.bytes : 0;
   m.may_write.store((plan.prot & PROT_WRITE) != 0, std::memory_order_relaxed);
   m.site_line = plan.site->line();
   const char* file = plan.site->file_name();
@@ -229,14 +245,17 @@ std::byte* TryMap(const Plan& plan, int* reason) {
   return Publish(instance, m, plan, record, span);
 }
 
-// kVirtual counts from the beginning, so it may be too much for the hard limit.
-bool FitsHardLimit(const Plan& plan) {
+// kVirtual counts from the beginning: it is charged before there is a mapping, for others look at
+// the hard limit meanwhile. Otherwise true.
+bool ChargeVirtual(const Plan& plan) {
   if (plan.accounting != MappingAccounting::kVirtual) return true;
-  rt::PageHeap& pages = Instance::Get().heap().pages();
-  // relaxed: a limit that has just changed holds from the next request on.
-  const uint64_t hard = pages.limits().hard.load(std::memory_order_relaxed);
-  const uint64_t have = pages.MemoryBytes();
-  return have <= hard && plan.bytes <= hard - have;
+  rt::RuntimeScope scope;
+  return Instance::Get().heap().pages().ChargeBelowHard(plan.bytes);
+}
+
+void DischargeVirtual(const Plan& plan) {
+  if (plan.accounting != MappingAccounting::kVirtual) return;
+  rt::HeapStats::SubToZero(Instance::Get().heap().stats().external_bytes, plan.bytes);
 }
 
 }  // namespace
@@ -250,24 +269,23 @@ gc_mapping MakeMapping(std::byte* data, size_t size) {
 
 absl::StatusOr<gc_mapping> gc_mmap(int fd, int64_t offset, size_t length, int prot, int flags,
                                    MappingAccounting accounting, std::source_location site) {
+  rt::Collector& collector = Instance::Get().collector();
+  rt::EnsureAttached();
   absl::StatusOr<Plan> plan = MakePlan(fd, offset, length, prot, flags);
   if (!plan.ok()) return plan.status();
   plan->accounting = accounting;
   plan->site = &site;
-  rt::Collector& collector = Instance::Get().collector();
-  rt::EnsureAttached();
-  collector.PaceMappings(plan->bytes);
+  collector.PaceMappings(plan->bytes, plan->is_unseen_memory());
   for (bool has_collected = false;; has_collected = true) {
     int reason = ENOMEM;
     const char* why = nullptr;
-    if (FitsHardLimit(*plan)) {
+    if (ChargeVirtual(*plan)) {
       if (std::byte* p = TryMap(*plan, &reason)) {
-        gc_mapping mapping = MakeMapping(p, length);
-        if (accounting == MappingAccounting::kVirtual) {
-          internal::ChargeMapping(p, plan->bytes);
-        }
-        return mapping;
+        if (accounting == MappingAccounting::kVirtual)
+          collector.AdjustExternal(0);  // one may be due
+        return MakeMapping(p, length);
       }
+      DischargeVirtual(*plan);
     } else {
       why = "the hard memory limit";
     }

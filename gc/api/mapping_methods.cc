@@ -66,7 +66,7 @@ absl::Status NotMapped(const char* what) {
 
 // The record of the mapping that `p` points into, which stays alive as long as the caller holds `p`
 // (I1); null if it points into none that is alive. Nobody need have kept it so far: the address may
-// be a number from anywhere. keeps I4 of mappings.h
+// be a number from anywhere. keeps I5 of mappings.h
 Mapping* RecordOf(const void* p) {
   if (p == nullptr) return nullptr;
   const auto address = reinterpret_cast<uintptr_t>(p);
@@ -135,21 +135,23 @@ int Blocked(F&& call) {
   return error;
 }
 
-// Runs body(), which returns 0 or -1 and sets errno, with the state kBusy, and then moves it on to `next` or
-// back. All as a blocked thread, which is not stopped: nobody waits for a thread that is. -1: it is unmapped.
+// Runs body(), which returns 0 or -1 and sets errno, with the state kBusy or kClosing, and then
+// moves it on to `next` or back. All as a blocked thread, which is not stopped: nobody waits for a
+// thread that is. -1: it is unmapped.
 template <class F>
 int Exclusively(Mapping& m, Mapping::State next, F&& body) {
   int error = -1;
+  const Mapping::State busy = next == Mapping::kUnmapped ? Mapping::kClosing : Mapping::kBusy;
   rt::RunBlocked([&] {
     for (;;) {
       uint32_t seen = Mapping::kMapped;
       // acquire: pairs with the release below; one call of the system comes behind the other.
-      if (m.state.compare_exchange_strong(seen, Mapping::kBusy, std::memory_order_acquire,
+      if (m.state.compare_exchange_strong(seen, busy, std::memory_order_acquire,
                                           std::memory_order_relaxed)) {
         break;
       }
       if (seen == Mapping::kUnmapped) return;
-      rt::FutexWait(m.state, Mapping::kBusy);
+      rt::FutexWait(m.state, seen);
     }
     error = body() == 0 ? 0 : errno;
     // release: pairs with the acquire above.
@@ -237,17 +239,6 @@ absl::Status OnPages(const char* what, std::byte* data, size_t offset, size_t le
 
 }  // namespace
 
-namespace internal {
-
-void ChargeMapping(const void* p, size_t bytes) {
-  rt::Collector& collector = Instance::Get().collector();
-  if (Mapping* m = RecordOf(p)) collector.mappings().Charge(*m, bytes);
-  collector.AdjustExternal(0);  // a collection may be due
-  KeepAlive(p);
-}
-
-}  // namespace internal
-
 bool gc_mapping::is_mapped() const {
   const std::byte* p = data();
   const Mapping* m = RecordOf(p);
@@ -266,8 +257,10 @@ absl::Status gc_mapping::Unmap() const {
                                 [&] { return pages.CloseLent(m->span, m->bytes) ? 0 : -1; });
   if (error == -1) return NotMapped("Unmap");
   if (error != 0) return MappingError("Unmap", error);
-  collector.mappings().NoteUnmapped(*m);
-  collector.mappings().Charge(*m, 0);
+  {
+    rt::RuntimeScope scope;  // a child of fork() finds all of it done, or none
+    collector.mappings().NoteUnmapped(*m);
+  }
   KeepAlive(p);
   return absl::OkStatus();
 }

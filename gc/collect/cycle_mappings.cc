@@ -20,12 +20,13 @@ void Collector::EndDeadMappings(CycleRecord& record) {
   record.external_dropped = static_cast<int64_t>(before) - static_cast<int64_t>(after);
 }
 
-void Collector::PaceMappings(size_t bytes) {
-  const Mappings::Pressure pressure = mappings_.PressureFor(bytes);
+void Collector::PaceMappings(size_t bytes, bool is_unseen_memory) {
   // relaxed: as IsPastGoal. Without a goal collections are the program's affair.
-  if (pressure == Mappings::Pressure::kNone || goal_.load(std::memory_order_relaxed) == kNoGoal) {
-    return;
-  }
+  const uint64_t goal = goal_.load(std::memory_order_relaxed);
+  if (goal == kNoGoal) return;
+  const uint64_t room = SaturatingSub(goal, heap_.stats().LiveBytes());
+  const Mappings::Pressure pressure = mappings_.PressureFor(bytes, is_unseen_memory, room);
+  if (pressure == Mappings::Pressure::kNone) return;
   if (pressure == Mappings::Pressure::kWait) return CollectNow();
   if (phase_.Get() != Phase::kOff) return;
   {
