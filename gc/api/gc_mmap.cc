@@ -65,7 +65,7 @@ struct Plan {
   size_t bytes;    // a multiple of the unit
   HeldMemory held;
   MappingAccounting accounting;
-  const std::source_location* site;
+  const CallSite* site;
 
   size_t align() const { return std::max(unit, kPageBytes); }
   size_t npages() const { return rt::RoundUp(bytes, align()) / kPageBytes; }
@@ -162,8 +162,8 @@ void FillRecord(Mapping& m, const Plan& plan, uintptr_t base) {
   m.is_anonymous = plan.is_anonymous();
   m.charged = plan.accounting == MappingAccounting::kVirtual ? plan.bytes : 0;
   m.may_write.store((plan.prot & PROT_WRITE) != 0, std::memory_order_relaxed);
-  m.site_line = plan.site->line();
-  const char* file = plan.site->file_name();
+  m.site_line = plan.site->line;
+  const char* file = plan.site->file;
   const size_t n = std::strlen(file);
   const size_t keep = std::min(n, Mapping::kSiteBytes - 1);
   std::memcpy(m.site_file, file + (n - keep), keep);
@@ -268,7 +268,7 @@ gc_mapping MakeMapping(std::byte* data, size_t size) {
 }
 
 absl::StatusOr<gc_mapping> gc_mmap(int fd, int64_t offset, size_t length, int prot, int flags,
-                                   MappingAccounting accounting, std::source_location site) {
+                                   MappingAccounting accounting, CallSite site) {
   rt::Collector& collector = Instance::Get().collector();
   rt::EnsureAttached();
   absl::StatusOr<Plan> plan = MakePlan(fd, offset, length, prot, flags);

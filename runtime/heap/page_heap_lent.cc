@@ -26,6 +26,8 @@ namespace {
 // Page entries behind these of a lent span are written by a thread that keeps nobody waiting: 8
 // bytes for each page, some milliseconds for a mapping of 20 GB.
 constexpr size_t kMaxOuterPages = 8192;
+// Freed under one hold of the heap lock: 1 GiB, some 50 us.
+constexpr size_t kMaxPiecePages = size_t{1} << 17;
 
 }  // namespace
 
@@ -194,11 +196,15 @@ void PageHeap::FreeLentSpan(Span* span) {
   if (backing == SpanBacking::kLost) return;  // in use for the page allocator, for ever
   span->backing.store(SpanBacking::kHeap,
                       std::memory_order_relaxed);  // relaxed: nobody knows of it
-  LockHolder hold(lock_);
-  HeapStats::Sub(stats_.lent_pages, npages);
-  HeapStats::Add(stats_.released_pages, npages);
-  pages_.FreeReleased(first, npages, Release::kNow);
-  PublishLazilyFreeLocked();
+  for (size_t done = 0; done < npages;) {
+    const size_t piece = std::min(npages - done, kMaxPiecePages);
+    LockHolder hold(lock_);
+    HeapStats::Sub(stats_.lent_pages, piece);
+    HeapStats::Add(stats_.released_pages, piece);
+    pages_.FreeReleased(first + done, piece, Release::kNow);
+    PublishLazilyFreeLocked();
+    done += piece;
+  }
 }
 
 }  // namespace tarn::rt

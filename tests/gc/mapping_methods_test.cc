@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "runtime/base/futex.h"
 #include "tarn/gc_mmap.h"
 #include "tests/gc/gc_test_util.h"
 #include "tests/gc/manual_collections.h"
@@ -21,6 +22,7 @@ using rt::CountWrong;
 using rt::Hidden;
 using rt::IsReadable;
 using rt::kOsPage;
+using rt::OnOtherThread;
 using rt::PatternAt;
 using rt::TestFile;
 using rt::WithMapping;
@@ -218,36 +220,47 @@ TEST(MappingMethodsTest, FindMappingTakesAnyPointerIntoOne) {
   EXPECT_TRUE(absl::IsFailedPrecondition(none.Lock()));
 }
 
-// The root goes while the method runs, on a thread whose stack nobody scans.
+// The root goes while a method waits, on a thread whose stack nobody scans.
 TEST(MappingMethodsTest, AMethodKeepsItsMapping) {
-  const size_t bytes = (size_t{128} << 20) / rt::kSlowdown;
-  const TestFile file = TestFile::Sparse(bytes);
-  const char last = 77;
-  ASSERT_EQ(1, pwrite(file.fd(), &last, 1, static_cast<off_t>(bytes - 1)));
-  std::vector<std::byte> to(bytes, std::byte{1});
+  const TestFile file = TestFile::OnDisk(10'000, 10);
   gc_root<std::byte> root;
-  for (int round = 0; round < 5; ++round) {
-    std::atomic<bool> begins{false};
-    std::thread reader([&] {
-      ThreadOptions options;
-      options.cooperative = true;
-      options.precise_roots = true;
-      ThreadScope scope(options);
-      const absl::StatusOr<gc_mapping> m = gc_mmap(file.fd(), 0, bytes, PROT_READ, MAP_SHARED);
-      ASSERT_TRUE(m.ok());
-      root = m->data();
-      make_gc<char[]>(100'000);  // what the thread has taken last is kept; let that be another
-      begins = true;
-      const absl::Status s = m->Read(0, absl::MakeSpan(to));
-      EXPECT_TRUE(s.ok()) << s;
-      EXPECT_EQ(std::byte{77}, to.back());
+  std::atomic<int> step{0};
+  std::thread user([&] {
+    ThreadOptions options;
+    options.cooperative = true;
+    options.precise_roots = true;
+    ThreadScope scope(options);
+    const absl::StatusOr<gc_mapping> m = gc_mmap(file.fd(), 0, 10'000, PROT_READ, MAP_SHARED);
+    ASSERT_TRUE(m.ok());
+    root = m->data();
+    // What the thread has taken and stored last is kept; let that be another.
+    gc_ptr<char> other;
+    other = make_gc<char[]>(100'000);
+    step = 1;
+    Blocked([&] {
+      while (step == 1) std::this_thread::yield();
     });
-    while (!begins) std::this_thread::yield();
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    root = nullptr;
-    Collect();
-    reader.join();
-  }
+    EXPECT_TRUE(m->Protect(PROT_READ).ok());
+    EXPECT_EQ(0u, CountWrong(*m, 10));
+  });
+  while (step == 0) std::this_thread::yield();
+  rt::Mapping* record = nullptr;
+  OnOtherThread([&] {
+    rt::RuntimeScope scope;
+    rt::Heap& heap = rt::Instance::Get().heap();
+    const auto p = reinterpret_cast<uintptr_t>(root.get());
+    record = rt::Instance::Get().collector().mappings().Find(
+        heap.cage().SpanAt(rt::FindLive(heap, p).first_page), p);
+  });
+  record->state = rt::Mapping::kBusy;  // as if another thread changed its protection
+  step = 2;
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  root = nullptr;
+  for (int i = 0; i < 3; ++i) Collect();
+  EXPECT_EQ(1u, ReadMappingStats().num_active);
+  record->state = rt::Mapping::kMapped;
+  rt::FutexWake(record->state, 1);
+  user.join();
   Collect();
   EXPECT_EQ(0u, ReadMappingStats().num_active);
 }

@@ -34,7 +34,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -144,6 +143,17 @@ class gc_mapping {
   static constexpr auto tarn_layout = fields(&gc_mapping::data_);
 };
 
+// Where a call stands, for those that have one as their last argument. (std::source_location is
+// missing where clang 14 uses the library of gcc.)
+struct CallSite {
+  static constexpr CallSite Current(const char* file = __builtin_FILE(),
+                                    uint32_t line = __builtin_LINE()) {
+    return {file, line};
+  }
+  const char* file;
+  uint32_t line;
+};
+
 // Maps [offset, offset + length) of `fd` as mmap(2) with these `prot` and `flags` does; for MAP_ANONYMOUS
 // `fd` is -1. Offset and length need not be multiples of a page. `site` is for ListMappings.
 // Errors: InvalidArgument for length 0, a negative offset, a range beyond 2^63, a descriptor that is not
@@ -158,7 +168,7 @@ class gc_mapping {
 // collections end them, or before it fails for want of room.
 absl::StatusOr<gc_mapping> gc_mmap(int fd, int64_t offset, size_t length, int prot, int flags,
                                    MappingAccounting accounting = MappingAccounting::kResident,
-                                   std::source_location site = std::source_location::current());
+                                   CallSite site = CallSite::Current());
 
 // The mapping that `p` points into, whole. NotFound if it points into none, or if a collection has
 // found that nothing refers to it. `p` may come from anywhere, a number of ListMappings for one:
