@@ -156,7 +156,9 @@ TEST(MappingMethodsTest, LockAndResidentBytes) {
         EXPECT_GE(*m.ResidentBytes(), 2 * kOsPage);
         const absl::Status locked = m.Lock();
         if (!locked.ok()) GTEST_SKIP() << locked;
-        EXPECT_EQ(m.size(), *m.ResidentBytes());
+        if (!TARN_ASAN && !TARN_TSAN) {  // in which mlock does nothing
+          EXPECT_EQ(m.size(), *m.ResidentBytes());
+        }
         EXPECT_TRUE(m.Unlock().ok());
         EXPECT_TRUE(m.Lock().ok());
       },
