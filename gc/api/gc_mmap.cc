@@ -2,16 +2,17 @@
 //
 //   stage    the system maps it at an address of its own choice: all that it may refuse it refuses here
 //   take     pages of the heap for a span; nobody knows of them yet
-//   lend     the mapping is moved there
+//   lend     the mapping is moved there; then the inner page entries are written
 //   publish  the span becomes an object, and the record is in the list
 // The steps that call the system are done as a blocked thread, for a file system may take its time.
 // I1 A collection begins before anything is taken (allocate.cc), or when everything was given back.
-// I2 Until it is published the span has no page entries: a scan that meets its address finds nothing, and
+// I2 Until it is published the span has no object: a scan that meets its address finds nothing, and
 //    so does a look at the bytes.
 // I3 No status is made inside the runtime: messages are malloc's.
 #include "tarn/gc_mmap.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -64,9 +65,14 @@ struct Plan {
   size_t bytes;    // a multiple of the unit
   HeldMemory held;
   MappingAccounting accounting;
-  const std::source_location* site;
+  const CallSite* site;
 
-  size_t npages() const { return rt::DivideUp(bytes, kPageBytes); }
+  size_t align() const { return std::max(unit, kPageBytes); }
+  size_t npages() const { return rt::RoundUp(bytes, align()) / kPageBytes; }
+  bool is_anonymous() const { return (flags & MAP_ANONYMOUS) != 0; }
+  bool is_unseen_memory() const {
+    return Mapping::IsUnseenMemory(accounting, held, is_anonymous());
+  }
 };
 
 size_t DefaultHugePageBytes() {
@@ -93,8 +99,14 @@ absl::Status LookAtFile(Plan& plan) {
     plan.unit = log != 0 ? size_t{1} << log : DefaultHugePageBytes();
   } else {
     struct statfs fs;
-    if (fstatfs(plan.fd, &fs) != 0) return MappingError(kWhat, errno);
-    const auto type = static_cast<uint32_t>(fs.f_type);
+    struct stat file;
+    int error = 0;
+    rt::RunBlocked([&] {  // a network file system takes its time
+      if (fstatfs(plan.fd, &fs) != 0 || fstat(plan.fd, &file) != 0) error = errno;
+    });
+    if (error != 0) return MappingError(kWhat, error);
+    // The devices of a tmpfs at /dev are none of its memory.
+    const uint32_t type = S_ISREG(file.st_mode) ? static_cast<uint32_t>(fs.f_type) : 0;
     const bool is_huge = type == kHugetlbfsMagic;
     if (is_huge || type == kTmpfsMagic || type == kRamfsMagic) plan.held = HeldMemory::kAll;
     if (is_huge) plan.unit = static_cast<size_t>(fs.f_bsize);
@@ -131,8 +143,11 @@ absl::StatusOr<Plan> MakePlan(int fd, int64_t offset, size_t length, int prot, i
   plan.delta = static_cast<size_t>(offset) & (plan.unit - 1);
   plan.offset = offset - static_cast<int64_t>(plan.delta);
   if (is_huge && plan.delta != 0) return invalid("the offset is inside a huge page");
-  if (length > SIZE_MAX / 4 - plan.unit) return MappingError(kWhat, ENOMEM);
+  const size_t cage = Instance::Get().heap().cage().bytes();
+  constexpr const char* kTooLong = "longer than the heap's address space";
+  if (length > cage) return MappingError(kWhat, ENOMEM, kTooLong);
   plan.bytes = rt::RoundUp(plan.delta + length, plan.unit);
+  if (plan.bytes > cage) return MappingError(kWhat, ENOMEM, kTooLong);
   return plan;
 }
 
@@ -144,9 +159,11 @@ void FillRecord(Mapping& m, const Plan& plan, uintptr_t base) {
   m.offset = plan.offset + static_cast<int64_t>(plan.delta);
   m.accounting = plan.accounting;
   m.held = plan.held;
+  m.is_anonymous = plan.is_anonymous();
+  m.charged = plan.accounting == MappingAccounting::kVirtual ? plan.bytes : 0;
   m.may_write.store((plan.prot & PROT_WRITE) != 0, std::memory_order_relaxed);
-  m.site_line = plan.site->line();
-  const char* file = plan.site->file_name();
+  m.site_line = plan.site->line;
+  const char* file = plan.site->file;
   const size_t n = std::strlen(file);
   const size_t keep = std::min(n, Mapping::kSiteBytes - 1);
   std::memcpy(m.site_file, file + (n - keep), keep);
@@ -160,10 +177,7 @@ bool Take(Instance& instance, rt::Mutator& m, const Plan& plan, Mapping** record
   instance.collector().SlowPathTaken(m, 0);
   *record = instance.collector().mappings().New();
   if (*record == nullptr) return false;
-  const size_t align = std::max<size_t>(1, plan.unit / kPageBytes);
-  if (instance.heap().pages().TakeForLending(rt::RoundUp(plan.npages(), align), align, pages)) {
-    return true;
-  }
+  if (instance.heap().pages().TakeForLending(plan.npages(), plan.align(), pages)) return true;
   instance.collector().mappings().Recycle(*record);
   return false;
 }
@@ -174,12 +188,16 @@ void GiveUp(Instance& instance, Mapping* record, const rt::LentPages& pages) {
   instance.collector().mappings().Recycle(record);
 }
 
+rt::Span* MakeSpan(rt::Heap& heap, const rt::LentPages& pages, uint16_t span_class) {
+  rt::RuntimeScope scope;
+  return heap.pages().MakeLentSpan(pages, heap.classes().Info(span_class), span_class,
+                                   heap.sweepgen());
+}
+
 std::byte* Publish(Instance& instance, rt::Mutator& m, const Plan& plan, Mapping* record,
-                   const rt::LentPages& pages, uint16_t span_class) {
+                   rt::Span* span) {
   rt::RuntimeScope scope;
   rt::Heap& heap = instance.heap();
-  rt::Span* span = heap.pages().MakeLentSpan(pages, heap.classes().Info(span_class), span_class,
-                                             heap.sweepgen());
   record->span = span;
   FillRecord(*record, plan, heap.cage().BaseOf(span));
   rt::PublishLentSpan(heap, span, m.cache->black_gen());
@@ -212,27 +230,32 @@ std::byte* TryMap(const Plan& plan, int* reason) {
     unstage();
     return nullptr;
   }
-  bool is_lent = false;
-  rt::RunBlocked([&] {
-    is_lent = instance.heap().pages().Lend(pages, plan.bytes, staged);
-    if (!is_lent) *reason = instance.heap().os().LastError();
-  });
-  if (!is_lent) {
+  int error = 0;
+  rt::RunBlocked([&] { error = instance.heap().pages().Lend(pages, plan.bytes, staged); });
+  if (error != 0) {
+    *reason = error;
     GiveUp(instance, record, pages);
     unstage();
     return nullptr;
   }
-  return Publish(instance, m, plan, record, pages, span_class);
+  rt::Span* const span = MakeSpan(instance.heap(), pages, span_class);
+  if (rt::PageHeap::OuterPages(span) < span->npages) {
+    rt::RunBlocked([&] { instance.heap().pages().SetInnerEntries(span, /*noscan=*/true); });
+  }
+  return Publish(instance, m, plan, record, span);
 }
 
-// kVirtual counts from the beginning, so it may be too much for the hard limit.
-bool FitsHardLimit(const Plan& plan) {
+// kVirtual counts from the beginning: it is charged before there is a mapping, for others look at
+// the hard limit meanwhile. Otherwise true.
+bool ChargeVirtual(const Plan& plan) {
   if (plan.accounting != MappingAccounting::kVirtual) return true;
-  rt::PageHeap& pages = Instance::Get().heap().pages();
-  // relaxed: a limit that has just changed holds from the next request on.
-  const uint64_t hard = pages.limits().hard.load(std::memory_order_relaxed);
-  const uint64_t have = pages.MemoryBytes();
-  return have <= hard && plan.bytes <= hard - have;
+  rt::RuntimeScope scope;
+  return Instance::Get().heap().pages().ChargeBelowHard(plan.bytes);
+}
+
+void DischargeVirtual(const Plan& plan) {
+  if (plan.accounting != MappingAccounting::kVirtual) return;
+  rt::HeapStats::SubToZero(Instance::Get().heap().stats().external_bytes, plan.bytes);
 }
 
 }  // namespace
@@ -245,25 +268,24 @@ gc_mapping MakeMapping(std::byte* data, size_t size) {
 }
 
 absl::StatusOr<gc_mapping> gc_mmap(int fd, int64_t offset, size_t length, int prot, int flags,
-                                   MappingAccounting accounting, std::source_location site) {
+                                   MappingAccounting accounting, CallSite site) {
+  rt::Collector& collector = Instance::Get().collector();
+  rt::EnsureAttached();
   absl::StatusOr<Plan> plan = MakePlan(fd, offset, length, prot, flags);
   if (!plan.ok()) return plan.status();
   plan->accounting = accounting;
   plan->site = &site;
-  rt::Collector& collector = Instance::Get().collector();
-  rt::EnsureAttached();
-  collector.PaceMappings(plan->bytes);
+  collector.PaceMappings(plan->bytes, plan->is_unseen_memory());
   for (bool has_collected = false;; has_collected = true) {
     int reason = ENOMEM;
     const char* why = nullptr;
-    if (FitsHardLimit(*plan)) {
+    if (ChargeVirtual(*plan)) {
       if (std::byte* p = TryMap(*plan, &reason)) {
-        gc_mapping mapping = MakeMapping(p, length);
-        if (accounting == MappingAccounting::kVirtual) {
-          internal::ChargeMapping(p, plan->bytes);
-        }
-        return mapping;
+        if (accounting == MappingAccounting::kVirtual)
+          collector.AdjustExternal(0);  // one may be due
+        return MakeMapping(p, length);
       }
+      DischargeVirtual(*plan);
     } else {
       why = "the hard memory limit";
     }

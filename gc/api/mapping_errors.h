@@ -1,4 +1,4 @@
-// What the calls about mappings have in common: errors as statuses, and the record of an address.
+// What the calls about mappings have in common: errors as statuses, and handles.
 #ifndef TARN_GC_API_MAPPING_ERRORS_H_
 #define TARN_GC_API_MAPPING_ERRORS_H_
 
@@ -13,11 +13,6 @@ namespace tarn {
 absl::Status MappingError(const char* what, int error, const char* why = nullptr);
 
 gc_mapping MakeMapping(std::byte* data, size_t size);
-
-namespace internal {
-// The mapping of `p`, which is kept alive by the caller, counts as `bytes`.
-void ChargeMapping(const void* p, size_t bytes);
-}  // namespace internal
 
 }  // namespace tarn
 

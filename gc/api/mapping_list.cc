@@ -35,9 +35,7 @@ struct Row {
 };
 
 Row RowOf(const Mapping& m) {
-  Row row{
-      m.base,       m.base + m.delta, m.length, m.offset, m.charged.load(std::memory_order_relaxed),
-      m.accounting, m.site_line,      {}};
+  Row row{m.base, m.base + m.delta, m.length, m.offset, m.charged, m.accounting, m.site_line, {}};
   std::memcpy(row.site_file, m.site_file, sizeof(row.site_file));
   return row;
 }

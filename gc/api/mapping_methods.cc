@@ -1,6 +1,8 @@
 // What the program does with a mapping: unmap it early, read it safely, and the calls of the system about
 // ranges of memory.
-// I1 Whoever uses a record keeps its mapping alive: by the handle, until the end of the method.
+// I1 Whoever uses a record keeps its mapping alive: by a pointer on the stack until the end of the
+//    method, and for a thread with precise roots by MutatorGc::fresh, which no method replaces. For
+//    the program may drop what it held meanwhile, on another thread.
 // I2 Only what would make memory accessible again must not overlap with Unmap: Protect. The others do
 //    nothing to what is unmapped.
 #include <sys/mman.h>
@@ -62,14 +64,33 @@ absl::Status NotMapped(const char* what) {
                                        (": there is no mapping, or not any more"));
 }
 
-// The record of the mapping that `p` points into; null if it points into none. With the object's start
-// and size, if they are asked for.
+// The record of the mapping that `p` points into, which stays alive as long as the caller holds `p`
+// (I1); null if it points into none that is alive. Nobody need have kept it so far: the address may
+// be a number from anywhere. keeps I5 of mappings.h
 Mapping* RecordOf(const void* p) {
   if (p == nullptr) return nullptr;
+  const auto address = reinterpret_cast<uintptr_t>(p);
   rt::LifeScope scope;
-  const rt::ObjectRef object = rt::FindLive(scope.heap(), reinterpret_cast<uintptr_t>(p));
-  if (!object) return nullptr;
-  return scope.collector().mappings().Find(scope.SlotOf(object).span);
+  rt::Mappings& mappings = scope.collector().mappings();
+  rt::WeakGate& gate = scope.collector().weak_gate();
+  for (;;) {
+    const rt::WeakGate::State state = gate.Get();  // before the look: I1 of weak_gate.h
+    const rt::ObjectRef object = rt::FindLive(scope.heap(), address);
+    if (!object) return nullptr;
+    rt::Span* const span = scope.SlotOf(object).span;
+    Mapping* const m = mappings.Find(span, address);
+    if (m == nullptr) return nullptr;
+    if (scope.IsMarking() && !mappings.IsMarked(span)) {
+      if (state == rt::WeakGate::kClosing) {
+        rt::RunBlocked([&] { gate.WaitWhileClosing(); });
+        continue;
+      }
+      if (state == rt::WeakGate::kFinal || mappings.IsDecided()) return nullptr;
+      scope.ShadeIfMarking(address);
+    }
+    scope.Fresh(address);
+    return m;
+  }
 }
 
 bool IsUnmapped(const Mapping& m) {
@@ -114,21 +135,23 @@ int Blocked(F&& call) {
   return error;
 }
 
-// Runs body(), which returns 0 or -1 and sets errno, with the state kBusy, and then moves it on to `next` or
-// back. All as a blocked thread, which is not stopped: nobody waits for a thread that is. -1: it is unmapped.
+// Runs body(), which returns 0 or -1 and sets errno, with the state kBusy or kClosing, and then
+// moves it on to `next` or back. All as a blocked thread, which is not stopped: nobody waits for a
+// thread that is. -1: it is unmapped.
 template <class F>
 int Exclusively(Mapping& m, Mapping::State next, F&& body) {
   int error = -1;
+  const Mapping::State busy = next == Mapping::kUnmapped ? Mapping::kClosing : Mapping::kBusy;
   rt::RunBlocked([&] {
     for (;;) {
       uint32_t seen = Mapping::kMapped;
       // acquire: pairs with the release below; one call of the system comes behind the other.
-      if (m.state.compare_exchange_strong(seen, Mapping::kBusy, std::memory_order_acquire,
+      if (m.state.compare_exchange_strong(seen, busy, std::memory_order_acquire,
                                           std::memory_order_relaxed)) {
         break;
       }
       if (seen == Mapping::kUnmapped) return;
-      rt::FutexWait(m.state, Mapping::kBusy);
+      rt::FutexWait(m.state, seen);
     }
     error = body() == 0 ? 0 : errno;
     // release: pairs with the acquire above.
@@ -216,17 +239,6 @@ absl::Status OnPages(const char* what, std::byte* data, size_t offset, size_t le
 
 }  // namespace
 
-namespace internal {
-
-void ChargeMapping(const void* p, size_t bytes) {
-  rt::Collector& collector = Instance::Get().collector();
-  if (Mapping* m = RecordOf(p)) collector.mappings().Charge(*m, bytes);
-  collector.AdjustExternal(0);  // a collection may be due
-  KeepAlive(p);
-}
-
-}  // namespace internal
-
 bool gc_mapping::is_mapped() const {
   const std::byte* p = data();
   const Mapping* m = RecordOf(p);
@@ -245,8 +257,10 @@ absl::Status gc_mapping::Unmap() const {
                                 [&] { return pages.CloseLent(m->span, m->bytes) ? 0 : -1; });
   if (error == -1) return NotMapped("Unmap");
   if (error != 0) return MappingError("Unmap", error);
-  collector.mappings().NoteUnmapped(*m);
-  collector.mappings().Charge(*m, 0);
+  {
+    rt::RuntimeScope scope;  // a child of fork() finds all of it done, or none
+    collector.mappings().NoteUnmapped(*m);
+  }
   KeepAlive(p);
   return absl::OkStatus();
 }

@@ -227,7 +227,7 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
   VerifyPhaseEnd(VerifyPoint::kMarked);
   workers_.End();
   assists_.End();
-  EndDeadMappings();
+  EndDeadMappings(record);
   phase_.Move(Phase::kMark, Phase::kMarkTermination);
   state_.barrier_on.store(0, std::memory_order_relaxed);
   Round h3(heap_, layouts_, roots_, handshake_times_);
@@ -329,9 +329,10 @@ void Collector::FinishMarking(CycleRecord& record) {
   record.idle_cpu = totals.idle_cpu.load(std::memory_order_relaxed);
   record.assist_cpu = assists_.cycle_time();
   const int64_t now = MonotonicNanos();
-  record.mark_wall = now - mark_start_.load(std::memory_order_relaxed);
+  record.mark_wall = record.mark_end - mark_start_.load(std::memory_order_relaxed);
   record.goal = goal_.load(std::memory_order_relaxed);
-  const MarkProgress end = Progress();
+  MarkProgress end = Progress();
+  end.live = AddSigned(end.live, record.external_dropped);  // as it was when marking ended
   record.live_at_end = end.live;
   // Threads that allocate meanwhile add to both counters; what falls between the two reads is a run
   // or two.
@@ -339,8 +340,10 @@ void Collector::FinishMarking(CycleRecord& record) {
   const uint64_t external = HeapStats::Get(stats.external_bytes);
   // What came back for its destructor or finalizer is garbage that is not free yet.
   const uint64_t traced = SaturatingSub(record.marked, record.revived);
-  LiveEstimate estimate = EstimateLive(
-      {traced, black, last_traced_, SaturatingSub(record.live_at_start, external + last_revived_)});
+  LiveEstimate estimate =
+      EstimateLive({traced, black, last_traced_,
+                    SaturatingSub(record.live_at_start,
+                                  AddSigned(external, record.external_dropped) + last_revived_)});
   estimate.floating += record.revived;
   last_traced_ = traced;
   last_revived_ = record.revived;

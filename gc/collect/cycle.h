@@ -132,7 +132,7 @@ class Collector {
   Mappings& mappings() { return mappings_; }
   // Before a mapping of `bytes` is made: starts a cycle that would end dead ones, if many were made since the
   // last, or waits for it. Outside the runtime.
-  void PaceMappings(size_t bytes);
+  void PaceMappings(size_t bytes, bool is_unseen_memory);
   double GcCpuFraction();
 
   // The driver is no mutator: a stopped world does not stop its sweeping. Whoever has stopped the
@@ -204,7 +204,7 @@ class Collector {
   void DecideDeathsStopped(CycleRecord& record);
   uint64_t MarkedSoFar();
   void PublishDeaths(const CycleRecord& record);
-  void EndDeadMappings();
+  void EndDeadMappings(CycleRecord& record);
   void DrainStopped();
   void CheckMarksStopped(bool is_decided);
   void VerifyFromRecords(bool is_decided);

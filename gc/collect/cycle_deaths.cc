@@ -142,6 +142,7 @@ void Collector::DecideDeaths(CycleRecord& record) {
   weak_gate_.Move(WeakGate::kFinal);
   const bool may_destroy = specials_.HasRecords() && finalizers_.BeginDestroying();
   specials_.Decide(may_destroy, record.number, deaths_);
+  mappings_.SetDecided(true);
   weak_gate_.Move(WeakGate::kOpen);
   DestroyNow(deaths_.destroy_now, specials_);
   if (may_destroy) finalizers_.EndDestroying();
@@ -170,6 +171,7 @@ uint64_t Collector::MarkedSoFar() {
 
 // After the flip: no marker looks at records any more.
 void Collector::PublishDeaths(const CycleRecord& record) {
+  mappings_.SetDecided(false);  // all barriers are off
   specials_.RecycleRetired();
   finalizers_.Publish(deaths_, record.revived);
 }

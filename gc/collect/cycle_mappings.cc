@@ -3,20 +3,30 @@
 // does nothing but map files.
 #include "gc/collect/cycle.h"
 #include "gc/control/heap_goal.h"
+#include "runtime/base/clock.h"
 #include "runtime/thread/runtime_scope.h"
 
 namespace tarn::rt {
 
 // Marking is over and nothing is shaded any more that counts; the marks are not yet allocation bits. What is
 // dead is ordinary memory before anybody can sweep it, and no longer charged when the goal is set.
-void Collector::EndDeadMappings() { mappings_.EndDead(); }
+// What the pacer learns of the cycle ends before: neither the system's time for unmapping nor what
+// is found about mappings is the work of markers or the growth of the heap.
+void Collector::EndDeadMappings(CycleRecord& record) {
+  record.mark_end = MonotonicNanos();
+  const uint64_t before = HeapStats::Get(heap_.stats().external_bytes);
+  mappings_.EndDead();
+  const uint64_t after = HeapStats::Get(heap_.stats().external_bytes);
+  record.external_dropped = static_cast<int64_t>(before) - static_cast<int64_t>(after);
+}
 
-void Collector::PaceMappings(size_t bytes) {
-  const Mappings::Pressure pressure = mappings_.PressureFor(bytes);
+void Collector::PaceMappings(size_t bytes, bool is_unseen_memory) {
   // relaxed: as IsPastGoal. Without a goal collections are the program's affair.
-  if (pressure == Mappings::Pressure::kNone || goal_.load(std::memory_order_relaxed) == kNoGoal) {
-    return;
-  }
+  const uint64_t goal = goal_.load(std::memory_order_relaxed);
+  if (goal == kNoGoal) return;
+  const uint64_t room = SaturatingSub(goal, heap_.stats().LiveBytes());
+  const Mappings::Pressure pressure = mappings_.PressureFor(bytes, is_unseen_memory, room);
+  if (pressure == Mappings::Pressure::kNone) return;
   if (pressure == Mappings::Pressure::kWait) return CollectNow();
   if (phase_.Get() != Phase::kOff) return;
   {

@@ -131,7 +131,7 @@ void Collector::RunStopped(CycleRecord& record) {
   workers_.Drain(/*stopped=*/true);
   DecideDeathsStopped(record);
   workers_.End();
-  EndDeadMappings();
+  EndDeadMappings(record);
   TARN_CHECK(!queue_.HasFull());
   phase_.Move(Phase::kMark, Phase::kMarkTermination);
   if (options_.verify || options_.check_mark) {

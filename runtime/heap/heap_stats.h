@@ -56,6 +56,13 @@ struct HeapStats {
   static void Sub(std::atomic<uint64_t>& counter, uint64_t n) {
     counter.fetch_sub(n, std::memory_order_relaxed);
   }
+  // Not below zero: of what the program also counts.
+  static void SubToZero(std::atomic<uint64_t>& counter, uint64_t n) {
+    uint64_t have = counter.load(std::memory_order_relaxed);
+    while (
+        !counter.compare_exchange_weak(have, have > n ? have - n : 0, std::memory_order_relaxed)) {
+    }
+  }
   static uint64_t Get(const std::atomic<uint64_t>& counter) {
     return counter.load(std::memory_order_relaxed);
   }

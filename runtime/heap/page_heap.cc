@@ -58,17 +58,28 @@ PageAlloc::Result PageHeap::AllocPages(size_t npages, PageCache* cache) {
   PageAlloc::Result r;
   PageAlloc::PageRange block;  // that the cache has pages of
   bool is_left_out = false;
+  bool has_tables = true;
   {
     LockHolder hold(lock_);
     r = cache != nullptr ? AllocFromCacheLocked(npages, *cache) : AllocPagesLocked(npages);
     PublishLazilyFreeLocked();
     if (cache != nullptr && !cache->Empty()) block = {cache->base(), PageCache::kPages};
+    has_tables = (r.page == PageAlloc::kNone || cage_.UseTables(r.page, npages)) &&
+                 (block.npages == 0 || cage_.UseTables(block.page, block.npages));
+    if (!has_tables && block.npages != 0) {
+      pages_.FlushCache(*cache);
+      block = {};
+    }
     is_left_out = (r.page != PageAlloc::kNone && pages_.AnyLeftOut(r.page, npages)) ||
                   (block.npages != 0 && pages_.AnyLeftOut(block.page, block.npages));
   }
   if (is_left_out) {  // keeps I3
     if (r.page != PageAlloc::kNone) Include(r.page, npages);
     if (block.npages != 0) Include(block.page, block.npages);
+  }
+  if (!has_tables) {
+    if (r.page != PageAlloc::kNone) GiveUpPages(r, npages);
+    return {};
   }
   return r;
 }
@@ -133,7 +144,8 @@ void PageHeap::InitSpan(Span* s, const SpanClassInfo& info, uint16_t span_class,
 }
 
 void PageHeap::Publish(Span* span, bool noscan) {
-  cage_.SetEntries(cage_.FirstPage(span), span->npages, span->span_class, noscan);
+  const size_t npages = span->IsHeapMemory() ? span->npages : OuterPages(span);
+  cage_.SetEntries(cage_.FirstPage(span), npages, span->span_class, noscan);
 }
 
 void PageHeap::ClearBits(Span* span) {
@@ -186,8 +198,14 @@ void PageHeap::Verify() {
       continue;
     }
     const Span* s = cage_.SpanAt(page);
-    TARN_CHECK(e.offset_pages() == 0 && s->npages > 0 && s->span_class == e.span_class());
-    for (size_t i = 0; i < s->npages; ++i) TARN_CHECK(cage_.Entry(page + i).offset_pages() == i);
+    if (e.offset_pages() != 0) {  // inner pages of a span that is not published yet
+      TARN_CHECK(!cage_.Entry(page - e.offset_pages()).in_use());
+      ++page;
+      continue;
+    }
+    TARN_CHECK(s->npages > 0 && s->span_class == e.span_class());
+    const size_t with_entries = s->IsHeapMemory() ? s->npages : OuterPages(s);
+    for (size_t i = 0; i < with_entries; ++i) TARN_CHECK(cage_.Entry(page + i).offset_pages() == i);
     TARN_CHECK(!pages_.AnyLeftOut(page, s->npages));  // I3
     (s->IsHeapMemory() ? in_use : lent) += s->npages;
     page += s->npages;

@@ -66,6 +66,25 @@ bool PageHeap::UseBelowHard(void* p, size_t bytes, uint64_t more) {
   return false;
 }
 
+bool PageHeap::ChargeBelowHard(uint64_t bytes) {
+  const uint64_t limit = limits_.hard.load(std::memory_order_relaxed);
+  for (bool is_last_try : {false, true}) {
+    uint64_t excess = 0;
+    {
+      LockHolder hold(hard_lock_);
+      if (limit != MemoryLimits::kNone) excess = Excess(MemoryBytes(), bytes, limit);
+      if (excess == 0) {
+        HeapStats::Add(stats_.external_bytes, bytes);
+        return true;
+      }
+    }
+    if (bytes > limit) break;  // nothing is released for what can never fit
+    if (!is_last_try) Scavenge(excess, ScavengeMode::kForced);
+  }
+  limits_.hard_refusals.fetch_add(1, std::memory_order_relaxed);
+  return false;
+}
+
 // Pages of `r` that the system holds become usable.
 bool PageHeap::BackPages(const PageAlloc::Result& r, size_t npages, SoftLimit at_soft) {
   if (r.scavenged == 0) return true;

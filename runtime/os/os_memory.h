@@ -64,14 +64,22 @@ class OsMemory {
   virtual void Free(void* p, size_t bytes, size_t mapped, size_t ready) = 0;
 
   // Prepared -> Lent: the range becomes what is mapped at `staged` (as many bytes, outside all regions),
-  // which is there no more. False when the system refuses; nothing has changed then.
-  [[nodiscard]] virtual bool Lend(void* p, size_t bytes, void* staged) = 0;
+  // which is there no more. 0, or the errno with which the system refuses: nothing has changed
+  // then, but for advice on the range.
+  [[nodiscard]] virtual int Lend(void* p, size_t bytes, void* staged) = 0;
   // Lent, and stays so: what is mapped there ends, and access faults. False when the system refuses;
   // nothing has changed then. Any time, any thread.
   [[nodiscard]] virtual bool CloseLent(void* p, size_t bytes) = 0;
   // Lent -> Prepared: what is mapped there ends; afterwards the memory is as if freshly mapped. False
   // when the system refuses: the range is lost then and must never be used again, not even freed.
   [[nodiscard]] virtual bool TakeBack(void* p, size_t bytes) = 0;
+
+  // The child of fork(), for Lent memory: what the program has kept from the child (MADV_DONTFORK)
+  // is a hole there, in which any mapping may land. Holes become inaccessible memory, and are Lent
+  // like the rest.
+  //   kWhole  there is none   kGone  all was one   kTorn  some of it, or somebody was faster
+  enum class Holes : uint8_t { kWhole, kGone, kTorn };
+  virtual Holes FillHoles(void* p, size_t bytes) = 0;
 
   // Hints; errors are ignored. The first and the last act on the whole huge pages inside the range.
   virtual void HugePage(void* p, size_t bytes) = 0;

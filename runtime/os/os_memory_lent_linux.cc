@@ -19,6 +19,10 @@ namespace {
 
 constexpr int kMapFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
+// Whether nothing is mapped at some page of the range. Reads the kernel's list of mappings, no
+// page: MS_ASYNC starts no writing.
+bool HasHole(void* p, size_t bytes) { return msync(p, bytes, MS_ASYNC) != 0 && errno == ENOMEM; }
+
 // New memory where nothing is mapped. False, and nothing is changed, if something is.
 bool MapInHole(void* p, size_t bytes, int protection) {
   void* const q = mmap(p, bytes, protection, kMapFlags | MAP_FIXED_NOREPLACE, -1, 0);
@@ -29,13 +33,14 @@ bool MapInHole(void* p, size_t bytes, int protection) {
 
 }  // namespace
 
-bool LinuxMemory::Lend(void* p, size_t bytes, void* staged) {
+int LinuxMemory::Lend(void* p, size_t bytes, void* staged) {
   CheckRange(p, bytes);
   void* const q = mremap(staged, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, p);
   if (q == p) {
     mapped_bytes_.fetch_sub(bytes, std::memory_order_relaxed);  // relaxed: statistics
-    return true;
+    return 0;
   }
+  const int error = errno;
   Refused();
   // Nearly all refusals come before the kernel removes what was there.
   unsigned char vec;
@@ -45,7 +50,7 @@ bool LinuxMemory::Lend(void* p, size_t bytes, void* staged) {
     }
     Name(p, bytes);
   }
-  return false;
+  return error;
 }
 
 bool LinuxMemory::CloseLent(void* p, size_t bytes) {
@@ -69,6 +74,23 @@ bool LinuxMemory::TakeBack(void* p, size_t bytes) {
   Name(p, bytes);
   mapped_bytes_.fetch_add(bytes, std::memory_order_relaxed);  // relaxed: statistics
   return true;
+}
+
+// Halves what cannot be filled at once: a hole that is a part of it ends where a page does.
+void LinuxMemory::FillHolesWithin(char* p, size_t bytes) {
+  if (!HasHole(p, bytes) || MapInHole(p, bytes, PROT_NONE)) return;
+  if (bytes == physical_page_bytes_) return;  // refused: nothing more can be done
+  const size_t half = bytes / physical_page_bytes_ / 2 * physical_page_bytes_;
+  FillHolesWithin(p, half);
+  FillHolesWithin(p + half, bytes - half);
+}
+
+OsMemory::Holes LinuxMemory::FillHoles(void* p, size_t bytes) {
+  CheckRange(p, bytes);
+  if (!HasHole(p, bytes)) return Holes::kWhole;
+  if (MapInHole(p, bytes, PROT_NONE)) return Holes::kGone;
+  FillHolesWithin(static_cast<char*>(p), bytes);
+  return Holes::kTorn;
 }
 
 }  // namespace tarn::rt

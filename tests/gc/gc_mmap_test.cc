@@ -131,7 +131,9 @@ TEST_F(GcMmapTest, AnInteriorPointerAnywhereInItKeepsAll) {
   for (int i = 0; i < 3; ++i) Collect();
   EXPECT_TRUE(IsAllocated(h));
   EXPECT_EQ(1u, ReadMappingStats().num_active);
-  for (size_t i = 0; i < 100'000; i += 777) ASSERT_EQ(PatternAt(5, i), h.Reveal<std::byte>()[i]);
+  OnOtherThread([&] {  // nothing of it stays on this stack
+    for (size_t i = 0; i < 100'000; i += 777) ASSERT_EQ(PatternAt(5, i), h.Reveal<std::byte>()[i]);
+  });
   root = nullptr;
   Collect();
   EXPECT_FALSE(IsAllocated(h));
@@ -358,6 +360,80 @@ TEST_F(GcMmapTest, TheChildOfAForkHasItAndEndsIt) {
   EXPECT_EQ(2u, ReadMappingStats().num_active);
 }
 
+// A hint takes any address where nothing is mapped, so a hole would be found.
+TEST_F(GcMmapTest, WhatTheChildOfAForkDoesNotGetIsUnmappedThere) {
+  if (TARN_TSAN) GTEST_SKIP() << "no threads after fork under ThreadSanitizer";
+  const TestFile file = TestFile::OnDisk(10 * kOsPage, 13);
+  gc_root<Holder> whole, part;
+  OnOtherThread([&] {
+    whole = make_gc<Holder>();
+    whole->mapping =
+        *gc_mmap(-1, 0, 40 * kOsPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+    part = make_gc<Holder>();
+    part->mapping = *gc_mmap(file.fd(), 0, 10 * kOsPage, PROT_READ, MAP_SHARED);
+    ASSERT_EQ(0, madvise(whole->mapping.data(), 40 * kOsPage, MADV_DONTFORK));
+    ASSERT_EQ(0, madvise(part->mapping.data() + 3 * kOsPage, 2 * kOsPage, MADV_DONTFORK));
+  });
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(100);
+    const auto run = [&] {
+      if (whole->mapping.is_mapped() || part->mapping.is_mapped()) return 1;
+      const MappingStats s = ReadMappingStats();
+      if (s.num_active != 0 || s.bytes_active != 0 || s.num_unmapped != 2) return 2;
+      for (std::byte* p : {whole->mapping.data(), part->mapping.data() + 3 * kOsPage}) {
+        if (IsReadable(Hidden(p))) return 3;
+        if (mmap(p, kOsPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == p) return 4;
+      }
+      whole = nullptr;
+      part = nullptr;
+      for (int i = 0; i < 3; ++i) OnOtherThread([] { Collect(); });
+      for (int i = 0; i < 100; ++i) OnOtherThread([] { make_gc<char[]>(40 * kOsPage); });
+      VerifyHeapForDebugging();
+      return ReadMappingStats().died >= 1 ? 0 : 5;
+    };
+    _exit(run());
+  }
+  int status = 0;
+  ASSERT_EQ(child, waitpid(child, &status, 0));
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_EQ(2u, ReadMappingStats().num_active);
+  OnOtherThread([&] { EXPECT_EQ(0u, CountWrong(part->mapping, 13)); });
+}
+
+// A number that nothing keeps: the mapping is found alive, and stays so, or is not found.
+TEST_F(GcMmapTest, FindMappingBesideItsDeath) {
+  const TestFile file = TestFile::OnDisk(20'000, 14);
+  std::atomic<bool> stop{false};
+  std::atomic<uintptr_t> hidden{0};
+  std::atomic<int> wrong{0}, found{0};
+  std::thread finder([&] {
+    while (!stop) {
+      const absl::StatusOr<gc_mapping> m = FindMapping(reinterpret_cast<void*>(~hidden.load()));
+      if (!m.ok()) continue;
+      ++found;
+      // A dead one would be memory by now, or in a moment.
+      if (m->size() == 20'000) wrong += CountWrong(*m, 14) != 0;
+    }
+  });
+  std::thread collector([&] {
+    while (!stop) Collect();
+  });
+  for (size_t i = 0; i < 2000 / rt::kSlowdown; ++i) {
+    WithMapping([&](const gc_mapping& m) { hidden = ~reinterpret_cast<uintptr_t>(m.data()); },
+                file.fd(), 0, 20'000, PROT_READ, MAP_SHARED);
+    if (i % 8 == 0) Collect();
+  }
+  stop = true;
+  finder.join();
+  collector.join();
+  EXPECT_EQ(0, wrong);
+  EXPECT_LT(0, found);
+  Collect();
+  Collect();
+  EXPECT_EQ(0u, ReadMappingStats().num_active);
+}
+
 // --- Errors: nothing is lost ---
 
 class GcMmapErrorTest : public GcMmapTest {
@@ -411,8 +487,13 @@ TEST_F(GcMmapErrorTest, FilesThatCannotBeMapped) {
 TEST_F(GcMmapErrorTest, MoreThanTheAddressSpaceHolds) {
   const size_t cage = Instance::Get().heap().cage().bytes();
   const int anonymous = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  EXPECT_TRUE(absl::IsResourceExhausted(Try(-1, 0, cage + 1, PROT_READ, anonymous)));
-  EXPECT_TRUE(absl::IsResourceExhausted(Try(-1, 0, size_t{1} << 60, PROT_READ, anonymous)));
+  const uint64_t collections = ReadMemStats().num_gc;
+  for (const size_t length : {cage + 1, size_t{1} << 60}) {
+    const absl::Status s = Try(-1, 0, length, PROT_READ, anonymous);
+    EXPECT_TRUE(absl::IsResourceExhausted(s));
+    EXPECT_NE(s.message().find("longer than the heap's address space"), s.message().npos) << s;
+  }
+  EXPECT_EQ(collections, ReadMemStats().num_gc);
   EXPECT_TRUE(Try(-1, 0, 100, PROT_READ, anonymous).ok());
 }
 

@@ -1,6 +1,10 @@
 // What mappings count as: for the heap goal, for limits, in the ledger.
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstring>
+#include <thread>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "tarn/gc_mmap.h"
@@ -49,7 +53,7 @@ class MappingAccountingTest : public testing::Test {
 
 TEST_F(MappingAccountingTest, A20GigabyteFileLeavesTheGoalOfA1GigabyteHeapAsItIs) {
   const TestFile file = TestFile::Sparse(20 * kGiB);
-  const size_t live = kGiB / rt::kSlowdown;
+  const size_t live = kGiB / kMiB / rt::kSlowdown * kMiB;
   gc_root<gc_ptr<std::byte>> heap;
   OnOtherThread([&] {
     auto* all = make_gc<gc_ptr<std::byte>[]>(live / kMiB);
@@ -75,6 +79,9 @@ TEST_F(MappingAccountingTest, A20GigabyteFileLeavesTheGoalOfA1GigabyteHeapAsItIs
   EXPECT_EQ(stats.heap_sys, ReadMemStats().heap_sys);
   root = nullptr;
   EXPECT_NEAR(static_cast<double>(before), static_cast<double>(GoalAfterCollection()), 1.0 * kMiB);
+  // Nor do the tables of its addresses stay when it is dead.
+  EXPECT_EQ(0u, ReadMappingStats().num_active);
+  EXPECT_LE(ReadMemStats().limited_bytes, stats.limited_bytes + 20 * kGiB / 1024 + 8 * kMiB);
 }
 
 TEST_F(MappingAccountingTest, VirtualCountsTheWholeLengthFromTheBeginning) {
@@ -178,6 +185,53 @@ TEST_F(MappingAccountingTest, TheHardLimitRefusesWhatCountsAtOnce) {
   // Objects still fit.
   OnOtherThread([] { std::memset(AllocateBytes(16 * kMiB, Scan::kNone), 1, 16 * kMiB); });
   SetHardLimit(kNoLimit);
+}
+
+TEST_F(MappingAccountingTest, TheHardLimitHoldsForManyAtOnce) {
+  const TestFile file = TestFile::Sparse(kGiB);
+  SetHardLimit(static_cast<int64_t>(ReadMemStats().limited_bytes + kGiB));
+  gc_root<gc_ptr<std::byte>> kept;
+  std::atomic<uint64_t> made{0};
+  OnOtherThread([&] { kept = make_gc<gc_ptr<std::byte>[]>(8); });
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 8; ++t) {
+    threads.emplace_back([&, t] {
+      const auto m = gc_mmap(file.fd(), 0, 300 * kMiB, PROT_READ, MAP_SHARED, kVirtual);
+      if (!m.ok()) return;
+      kept.get()[t] = m->data();
+      ++made;
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  EXPECT_EQ(3u, made);
+  EXPECT_EQ(made * 300 * kMiB, ReadMappingStats().charged_bytes);
+  EXPECT_EQ(made * 300 * kMiB, ReadMemStats().external);
+  SetHardLimit(kNoLimit);
+}
+
+// No cycle has seen what they hold, and nothing else would begin one.
+TEST_F(MappingAccountingTest, AnonymousMemoryMadeAndDroppedCollects) {
+  const TestFile memory = TestFile::InMemory(4096, 4);
+  ASSERT_EQ(0, ftruncate(memory.fd(), 16 * kMiB));
+  const TestFile disk = TestFile::OnDisk(4096, 5);
+  ASSERT_EQ(0, ftruncate(disk.fd(), 16 * kMiB));
+  const auto collections = [](int fd, int flags, MappingAccounting accounting) {
+    Collect();  // nobody else has asked for one that is yet to come
+    const uint64_t before = ReadMemStats().num_gc;
+    OnOtherThread([&] {
+      for (int i = 0; i < 60; ++i) {
+        const auto m = gc_mmap(fd, 0, 16 * kMiB, PROT_READ | PROT_WRITE, flags, accounting);
+        ASSERT_TRUE(m.ok());
+        m->data()[0] = std::byte{1};
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    });
+    return ReadMemStats().num_gc - before;
+  };
+  EXPECT_GE(collections(-1, MAP_PRIVATE | MAP_ANONYMOUS, kResident), 3u);
+  EXPECT_GE(collections(memory.fd(), MAP_SHARED, kResident), 3u);
+  EXPECT_EQ(0u, collections(disk.fd(), MAP_PRIVATE, kResident));
+  EXPECT_EQ(0u, collections(-1, MAP_PRIVATE | MAP_ANONYMOUS, kNone));
 }
 
 TEST_F(MappingAccountingTest, MadeAndDroppedWithoutAllocatingTheyCollect) {

@@ -40,8 +40,8 @@ class FaultyMemory final : public OsMemory {
     plan_.Take(OsCall::kFree);
     base_.Free(p, bytes, mapped, ready);
   }
-  [[nodiscard]] bool Lend(void* p, size_t bytes, void* staged) override {
-    return !plan_.Take(OsCall::kLend) && base_.Lend(p, bytes, staged);
+  [[nodiscard]] int Lend(void* p, size_t bytes, void* staged) override {
+    return plan_.Take(OsCall::kLend) ? ENOMEM : base_.Lend(p, bytes, staged);
   }
   [[nodiscard]] bool CloseLent(void* p, size_t bytes) override {
     return !plan_.Take(OsCall::kCloseLent) && base_.CloseLent(p, bytes);
@@ -49,6 +49,7 @@ class FaultyMemory final : public OsMemory {
   [[nodiscard]] bool TakeBack(void* p, size_t bytes) override {
     return !plan_.Take(OsCall::kTakeBack) && base_.TakeBack(p, bytes);
   }
+  Holes FillHoles(void* p, size_t bytes) override { return base_.FillHoles(p, bytes); }
   void HugePage(void* p, size_t bytes) override {
     plan_.Take(OsCall::kHugePage);
     base_.HugePage(p, bytes);

@@ -223,16 +223,16 @@ void SimMemory::Free(void* p, size_t bytes, size_t mapped, size_t ready) {
   TakeInLocked(Address(p), Address(p) + bytes);
 }
 
-bool SimMemory::Lend(void* p, size_t bytes, void* staged) {
+int SimMemory::Lend(void* p, size_t bytes, void* staged) {
   CheckRange("Lend", Address(p), bytes, options_.physical_page_bytes);
   LockHolder hold(lock_);
   if (TallyLocked(Address(p), Address(p) + bytes)[Index(MemoryState::kPrepared)] != bytes) {
     Illegal("Lend", Address(p), bytes, "not all Prepared");
   }
-  if (plan_.Take(OsCall::kLend)) return false;
+  if (plan_.Take(OsCall::kLend)) return ENOMEM;
   MoveLocked(Address(p), bytes, MemoryState::kLent, [](void*, size_t) {});
   Real(mremap(staged, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, p) == p ? 0 : -1);
-  return true;
+  return 0;
 }
 
 bool SimMemory::CloseLent(void* p, size_t bytes) {

@@ -61,10 +61,11 @@ class SimMemory final : public OsMemory {
   Release Unused(void* p, size_t bytes, size_t ready) override;
   void Fault(void* p, size_t bytes, size_t ready) override;
   void Free(void* p, size_t bytes, size_t mapped, size_t ready) override;
-  [[nodiscard]] bool Lend(void* p, size_t bytes, void* staged) override;
+  [[nodiscard]] int Lend(void* p, size_t bytes, void* staged) override;
   [[nodiscard]] bool CloseLent(void* p, size_t bytes) override;
   // Refused: the range is None from then on.
   [[nodiscard]] bool TakeBack(void* p, size_t bytes) override;
+  Holes FillHoles(void*, size_t) override { return Holes::kWhole; }
   void HugePage(void* p, size_t bytes) override;
   void NoHugePage(void* p, size_t bytes) override;
   void CollapseHugePage(void* p, size_t bytes) override;

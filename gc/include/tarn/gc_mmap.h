@@ -20,17 +20,20 @@
 // - fork(): the child has the mapping as mmap's MAP_SHARED and MAP_PRIVATE say, and its own collector
 //   unmaps it there.
 // - munmap, mremap or MAP_FIXED on the addresses of a mapping destroy the heap; use the methods.
-//   madvise(MADV_DONTFORK), which would leave a hole in the child's heap, is not among the advice.
+//   madvise(MADV_DONTFORK) is not among the advice. Who gives it all the same, to a mapping or a
+//   part of it, has the whole mapping count as unmapped in the child; what is gone there faults,
+//   and stays the heap's.
 // - It costs a span of whole 8 KiB pages of address space, a kernel mapping (or two) of the 65530 that a
-//   process has by default, and a record of some 200 bytes. A collection begins when 1024 mappings have
-//   been made since the last one, and as many as that one left, at most 8192; and one is waited for when
-//   the system refuses.
+//   process has by default, and a record of some 150 bytes. A collection begins when 1024 mappings
+//   have been made since the last one, and as many as that one left, at most 8192; when they have
+//   taken an eighth of the heap's address space; and when anonymous memory and memory files
+//   (kResident) of more bytes than the heap may grow by, and 64 MiB, have been mapped. One is
+//   waited for at twice as much, and when the system refuses.
 #ifndef TARN_GC_MMAP_H_
 #define TARN_GC_MMAP_H_
 
 #include <cstddef>
 #include <cstdint>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,8 +50,8 @@ namespace tarn {
 enum class MappingAccounting : uint8_t {
   // The memory that the system cannot take back by itself: pages of anonymous memory, of memfd, tmpfs and
   // hugetlb files, and pages that a private mapping has changed (or anonymous ones that were only read); as
-  // many as were found (or estimated, if
-  // the mapping is large) at the end of the last collection. Pages of a file on disk never count: the
+  // many as were found (or estimated, if the mapping is large) at the end of the last collection,
+  // or of an earlier one, if there are thousands. Pages of a file on disk never count: the
   // system drops them when it needs the memory, as it does with its page cache, so they are no reason to
   // collect less often, nor to fail. Hence the default: a 20 GB file on an 8 GB machine changes no goal,
   // and 2 GB of anonymous memory behind a few pointers are not overlooked.
@@ -66,7 +69,7 @@ enum class MappingAdvice : uint8_t {
   kRandom,
   kSequential,
   kWillNeed,
-  kDontNeed,  // private changes are lost
+  kDontNeed,  // private changes are lost, also of the rest of the pages at both ends of the mapping
   kFree,      // likewise, when the system wants the memory; private anonymous memory only
   kRemove,    // punches a hole into the file; shared and writable only
   kCold,
@@ -140,6 +143,17 @@ class gc_mapping {
   static constexpr auto tarn_layout = fields(&gc_mapping::data_);
 };
 
+// Where a call stands, for those that have one as their last argument. (std::source_location is
+// missing where clang 14 uses the library of gcc.)
+struct CallSite {
+  static constexpr CallSite Current(const char* file = __builtin_FILE(),
+                                    uint32_t line = __builtin_LINE()) {
+    return {file, line};
+  }
+  const char* file;
+  uint32_t line;
+};
+
 // Maps [offset, offset + length) of `fd` as mmap(2) with these `prot` and `flags` does; for MAP_ANONYMOUS
 // `fd` is -1. Offset and length need not be multiples of a page. `site` is for ListMappings.
 // Errors: InvalidArgument for length 0, a negative offset, a range beyond 2^63, a descriptor that is not
@@ -147,15 +161,20 @@ class gc_mapping {
 // page of hugetlbfs, or what else the system calls invalid; PermissionDenied if the descriptor's mode or a
 // seal forbids `prot`; FailedPrecondition for a file that cannot be mapped; ResourceExhausted when there is
 // no room in the heap's address space, RLIMIT_AS, the kernel's table of mappings, the pool of huge pages,
-// or, for kVirtual, under the hard memory limit, also after a collection. Nothing is lost then.
+// or, for kVirtual, under the hard memory limit, also after a collection (of which there is none
+// for what is longer than the heap's address space). Nothing is lost then.
 // Thread-safety: any thread; attaches it.
 // May collect: yes. Blocks: for the system calls; and for a collection, when mappings are made faster than
 // collections end them, or before it fails for want of room.
 absl::StatusOr<gc_mapping> gc_mmap(int fd, int64_t offset, size_t length, int prot, int flags,
                                    MappingAccounting accounting = MappingAccounting::kResident,
-                                   std::source_location site = std::source_location::current());
+                                   CallSite site = CallSite::Current());
 
-// The mapping that `p` points into, whole. NotFound if it points into none.
+// The mapping that `p` points into, whole. NotFound if it points into none, or if a collection has
+// found that nothing refers to it. `p` may come from anywhere, a number of ListMappings for one:
+// what is found is alive, and the result keeps it.
+// Thread-safety: any thread; attaches it. May collect: no. Blocks: while the end of marking is
+// being decided.
 absl::StatusOr<gc_mapping> FindMapping(const void* p);
 
 struct MappingStats {
@@ -166,8 +185,9 @@ struct MappingStats {
   // Cumulative: made = num_active + num_unmapped + died.
   uint64_t made = 0;
   uint64_t died = 0;  // found dead by a collection
-  uint64_t lost =
-      0;  // part of died: the system refused to unmap; their addresses are not used again
+  // Part of died: the system refused to unmap, or a part was not there in a child of fork(). Their
+  // addresses are not used again.
+  uint64_t lost = 0;
 };
 // Thread-safety: any thread. May collect, blocks: no. The numbers are read one after the other.
 MappingStats ReadMappingStats();

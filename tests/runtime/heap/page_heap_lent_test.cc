@@ -35,26 +35,35 @@ class PageHeapLentTest : public testing::Test {
     std::memset(p, value, bytes);
     return p;
   }
-  Span* Lend(size_t npages, size_t align = 1) {
+  Span* Lend(size_t npages, size_t align_pages = 1) {
     LentPages pages;
-    if (!heap().pages().TakeForLending(npages, align, pages)) return nullptr;
+    if (!heap().pages().TakeForLending(npages, align_pages * kPageBytes, pages)) return nullptr;
     heap().pages().Verify();  // I3
     void* staged = Stage(npages * kPageBytes, 7);
-    if (!heap().pages().Lend(pages, npages * kPageBytes, staged)) {
+    if (heap().pages().Lend(pages, npages * kPageBytes, staged) != 0) {
       munmap(staged, npages * kPageBytes);
       heap().pages().GiveUpLent(pages);
       return nullptr;
     }
     Span* s = heap().pages().MakeLentSpan(pages, heap().classes().Info(class_), class_,
                                           heap().sweepgen());
+    heap().pages().SetInnerEntries(s, true);
+    heap().pages().Verify();
     heap().pages().Publish(s, true);
     heap().pages().Verify();
     return s;
   }
   void End(Span* s) {
     heap().pages().TakeBack(s, s->npages * kPageBytes);
+    heap().pages().Verify();
     heap().pages().FreeSpan(s);
     heap().pages().Verify();
+  }
+  Span* Alloc(size_t npages) {
+    Span* s = heap().pages().AllocSpan(heap().classes().Info(class_), class_, npages, nullptr,
+                                       heap().sweepgen());
+    if (s != nullptr) heap().pages().Publish(s, true);
+    return s;
   }
   const char* At(Span* s) { return reinterpret_cast<const char*>(heap().cage().BaseOf(s)); }
 
@@ -85,9 +94,7 @@ TEST_F(PageHeapLentTest, PagesGoToTheirColumnAndBack) {
 }
 
 TEST_F(PageHeapLentTest, BackedPagesAreGivenBackFirst) {
-  Span* plain = heap().pages().AllocSpan(heap().classes().Info(class_), class_, 30, nullptr,
-                                         heap().sweepgen());
-  heap().pages().Publish(plain, true);
+  Span* plain = Alloc(30);
   heap().pages().FreeSpan(plain);
   const uint64_t released = Stat(&HeapStats::released_pages);
   const size_t ready = os_.ReadyBytes();
@@ -121,14 +128,71 @@ TEST_F(PageHeapLentTest, AlignedPagesGiveTheRestBack) {
   EXPECT_EQ(Stat(&HeapStats::mapped_pages), Stat(&HeapStats::released_pages));
 }
 
-TEST_F(PageHeapLentTest, TablesOfALongOneAreGivenBackMeanwhile) {
-  Span* warm = Lend(100'000);  // the heap grows
-  End(warm);
-  const size_t ready = os_.ReadyBytes();
-  Span* s = Lend(100'000);
-  EXPECT_LE(os_.ReadyBytes() + 100'000 * (64 + 256) * 9 / 10, ready);
+// Page indices count from the beginning of the cage, which is not so aligned.
+TEST_F(PageHeapLentTest, AddressesAreAlignedNotPageNumbers) {
+  constexpr size_t kGigabytePages = (size_t{1} << 30) / kPageBytes;
+  Span* s = Lend(3, kGigabytePages);
+  if (s == nullptr) GTEST_SKIP() << "no room in the cage";
+  EXPECT_EQ(0u, heap().cage().BaseOf(s) % (size_t{1} << 30));
   End(s);
-  EXPECT_EQ(ready, os_.ReadyBytes());
+}
+
+TEST_F(PageHeapLentTest, TablesOfALongOneCountWhenTheHeapUsesThePagesAgain) {
+  constexpr size_t kPages = 100'000, kTables = kPages * (64 + 256) * 9 / 10;
+  Span* warm = Alloc(kPages);
+  ASSERT_NE(nullptr, warm);
+  heap().pages().FreeSpan(warm);
+  heap().pages().Scavenge(uint64_t{1} << 40, ScavengeMode::kForced);
+  const size_t ready = os_.ReadyBytes();
+  Span* s = Lend(kPages);
+  EXPECT_LE(os_.ReadyBytes() + kTables, ready);
+  End(s);
+  EXPECT_LE(os_.ReadyBytes() + kTables, ready);
+  // Nor when the pages are lent again, or are scavenged.
+  End(Lend(kPages));
+  Span* small = Alloc(10);
+  heap().pages().FreeSpan(small);
+  heap().pages().Scavenge(uint64_t{1} << 40, ScavengeMode::kForced);
+  EXPECT_LE(os_.ReadyBytes() + kTables, ready);
+  Span* plain = Alloc(kPages);
+  EXPECT_GE(os_.ReadyBytes(), ready + kPages * kPageBytes);
+  heap().pages().FreeSpan(plain);
+}
+
+TEST_F(PageHeapLentTest, APageCacheHasItsTables) {
+  End(Lend(1000));
+  PageCache cache;
+  std::vector<Span*> spans;
+  for (int i = 0; i < 500; ++i) {
+    spans.push_back(heap().pages().AllocSpan(heap().classes().Info(class_), class_, 1 + i % 3,
+                                             &cache, heap().sweepgen()));
+    heap().pages().Publish(spans.back(), true);
+  }
+  heap().pages().FlushCache(cache);
+  for (Span* s : spans) {
+    EXPECT_EQ(MemoryState::kReady, os_.StateAt(s));
+    heap().pages().FreeSpan(s);
+  }
+  heap().pages().Verify();
+}
+
+TEST_F(PageHeapLentTest, WhatWasWrittenBehindTheEndIsGone) {
+  LentPages pages;
+  ASSERT_TRUE(heap().pages().TakeForLending(3, kPageBytes, pages));
+  constexpr size_t kBytes = 2 * kPageBytes + 4096;
+  ASSERT_EQ(0, heap().pages().Lend(pages, kBytes, Stage(kBytes, 7)));
+  Span* s =
+      heap().pages().MakeLentSpan(pages, heap().classes().Info(class_), class_, heap().sweepgen());
+  heap().pages().Publish(s, true);
+  char* const tail = const_cast<char*>(At(s)) + kBytes;
+  ASSERT_EQ(0, mprotect(tail, 4096, PROT_READ | PROT_WRITE));  // as the real memory is
+  *tail = 1;
+  heap().pages().TakeBack(s, kBytes);
+  heap().pages().FreeSpan(s);
+  Span* again = Alloc(3);
+  ASSERT_EQ(s, again);
+  EXPECT_EQ(0, again->needzero);
+  EXPECT_EQ(0, *tail);
 }
 
 TEST_F(PageHeapLentTest, ARefusedLoanLeavesNothing) {
@@ -158,12 +222,30 @@ TEST_F(PageHeapLentTest, WhatCannotBeTakenBackIsNeverUsedAgain) {
   KeepForEver();
 }
 
-TEST_F(PageHeapLentTest, TablesThatCannotBeHadBackLoseThePagesToo) {
-  Span* s = Lend(5000);
-  os_.plan().FailCall(OsCall::kUsed, 2);
-  End(s);
-  EXPECT_EQ(5000u, Stat(&HeapStats::lent_pages));
-  KeepForEver();
+TEST_F(PageHeapLentTest, PagesWithoutTablesAreNotHandedOut) {
+  End(Lend(5000));
+  const uint64_t released = Stat(&HeapStats::released_pages);
+  for (uint64_t nth = 1; nth <= 3; ++nth) {
+    os_.plan().FailCall(OsCall::kUsed, nth);
+    EXPECT_EQ(nullptr, Alloc(5000));
+    heap().pages().Verify();
+    EXPECT_EQ(released, Stat(&HeapStats::released_pages));
+  }
+  ASSERT_NE(nullptr, Alloc(5000));
+}
+
+TEST_F(PageHeapLentTest, ChargesStopAtTheHardLimit) {
+  Span* plain = Alloc(1000);
+  heap().pages().FreeSpan(plain);
+  auto& hard = heap().pages().limits().hard;
+  hard = heap().pages().MemoryBytes() + 1000;
+  EXPECT_TRUE(heap().pages().ChargeBelowHard(1000));
+  // Free pages make room for the next, but not for what is more than there are.
+  EXPECT_TRUE(heap().pages().ChargeBelowHard(500 * kPageBytes));
+  EXPECT_FALSE(heap().pages().ChargeBelowHard(1000 * kPageBytes));
+  EXPECT_FALSE(heap().pages().ChargeBelowHard(hard + 1));
+  EXPECT_EQ(1000 + 500 * kPageBytes, Stat(&HeapStats::external_bytes));
+  hard = MemoryLimits::kNone;
 }
 
 TEST_F(PageHeapLentTest, TheHardLimitSeesPageEntriesOnly) {
