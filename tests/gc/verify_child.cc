@@ -3,8 +3,6 @@
 //   verify_child WHERE WHAT     all_swept or marked; see Damage
 // A cooperative thread does it: it answers handshakes only when it wants to, so that it knows which one
 // comes next. Ends with a signal if the walk at WHERE notices, else with exit code kMissed.
-// It may lose count, for a thread that wakes from a stop may answer the next round at once: then, too,
-// kMissed, and another run tells.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +15,7 @@
 #include "runtime/thread/runtime_scope.h"
 #include "runtime/thread/thread_registry.h"
 #include "tarn/tarn.h"
+#include "tests/gc/answer_once.h"
 
 namespace tarn::rt {
 namespace {
@@ -34,9 +33,9 @@ struct Node {
 Collector& TheCollector() { return Instance::Get().collector(); }
 Heap& TheHeap() { return Instance::Get().heap(); }
 
-// The next question to this thread, which is not answered yet. `poll` is set before it can be.
+// The next question to this thread, which is not answered yet.
 void AwaitRequest() {
-  while (Mutator::Current()->state() != Mutator::kPending) {
+  while (!IsAsked()) {
     if (g_is_over) std::_Exit(kMissed);
     std::this_thread::yield();
   }
@@ -46,12 +45,12 @@ void AwaitRequest() {
 void AnswerUntil(std::string_view where) {
   const auto answer = [] {
     AwaitRequest();
-    Safepoint();
+    AnswerOnce();
   };
   answer();  // H0
   AwaitRequest();
   if (where == "all_swept") return;
-  Safepoint();
+  AnswerOnce();
   for (int i = 0; i < 3; ++i) answer();  // H1, H1b, H2
   // Rounds of F, as many as it takes, and stops for a second trace come before the walk.
   if (where != "marked") std::_Exit(kUsage);
@@ -60,12 +59,12 @@ void AnswerUntil(std::string_view where) {
 // The walk is over when this returns.
 void AnswerTheWalk(std::string_view where) {
   if (where == "marked") {
-    for (;; Safepoint()) {
+    for (;; AnswerOnce()) {
       AwaitRequest();
       if (TheCollector().phase().Get() != Phase::kMark) return;
     }
   }
-  Safepoint();
+  AnswerOnce();
 }
 
 // A span of small objects that this thread owns, with the rest of a run.

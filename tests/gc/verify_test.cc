@@ -1,7 +1,6 @@
 // GODEBUG=verify=1: the walks after H0 and at the end of marking notice damage that was done just before
 // them; an intact heap passes all walks of a cycle.
-// Not here: damage just before the walks after the flip and after sweeping. The child cannot tell when
-// they come: a thread that wakes from a stop may answer the next round at once.
+// Not here: damage just before the walks after the flip and after sweeping.
 #include <csignal>
 #include <string>
 
@@ -15,13 +14,7 @@ ProcessResult RunChild(const char* where, const char* what, const char* more = "
   ProcessSpec spec;
   spec.args = {TARN_VERIFY_CHILD, where, what};
   spec.environment = {{"GODEBUG", std::string("verify=1") + more}};
-  constexpr int kMissed = 7;  // or the child has lost count, which is seldom
-  ProcessResult r;
-  for (int tries = 0; tries < 10; ++tries) {
-    r = RunProcess(spec);
-    if (r.exit_code != kMissed) break;
-  }
-  return r;
+  return RunProcess(spec);
 }
 
 constexpr const char* kPlaces[] = {"all_swept", "marked"};
