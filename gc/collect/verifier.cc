@@ -256,11 +256,11 @@ void VerifyHeap(Heap& heap, VerifyPoint point) {
       count += static_cast<size_t>(std::popcount(bits));
     }
     TARN_CHECK(count == s.alloc_count);  // I1 of span.h
-    if (!s.IsHeapMemory()) return;       // the ledger knows its pages only
+    // relaxed: stopped. Those that are not owned must be in lists, mappings like others.
+    if (s.owned.load(std::memory_order_relaxed) == 0) ++spans;
+    if (!s.IsHeapMemory()) return;  // the ledger knows its pages only
     objects += count;
     bytes += count * (s.elem_bytes32 != 0 ? s.elem_bytes32 : s.npages * internal::kPageBytes);
-    // relaxed: stopped. Those that are not owned must be in lists.
-    if (s.owned.load(std::memory_order_relaxed) == 0) ++spans;
   });
   if (point != VerifyPoint::kAnyTime) VerifyLists(heap, spans);
   ThreadRegistry::Get().ForEach([&](Mutator& m) {
