@@ -3,6 +3,7 @@
 
 #include "gc/api/instance.h"
 #include "gc/collect/verifier.h"
+#include "runtime/heap/span_walk.h"
 #include "runtime/heap/thread_cache.h"
 #include "runtime/thread/stop_world.h"
 #include "runtime/thread/thread_registry.h"
@@ -55,17 +56,10 @@ rt::ThreadCache::Unused UnusedInRuns() {
 }
 
 void CountBySize(rt::Heap& heap, const rt::ThreadCache::Unused& unused, MemStats& s) {
-  rt::Cage& cage = heap.cage();
-  for (size_t page = 0; page < cage.committed_pages();) {
-    if (!cage.Entry(page).in_use()) {
-      ++page;
-      continue;
-    }
-    const rt::Span* span = cage.SpanAt(page);
-    if (span->IsHeapMemory())
-      s.by_size[heap.classes().Info(span->span_class).size_class].objects += span->alloc_count;
-    page += span->npages;
-  }
+  rt::ForEachSpan(heap.cage(), [&](const rt::Span& span, size_t) {
+    if (span.IsHeapMemory())
+      s.by_size[heap.classes().Info(span.span_class).size_class].objects += span.alloc_count;
+  });
   for (size_t c = 0; c < internal::kNumSizeClasses; ++c) {
     MemStats::BySize& by = s.by_size[c];
     by.size = internal::kClassBytes[c];
