@@ -3,6 +3,8 @@
 #ifndef TARN_GC_API_LIFE_SLOTS_H_
 #define TARN_GC_API_LIFE_SLOTS_H_
 
+#include <utility>
+
 #include "gc/api/instance.h"
 #include "gc/collect/mutator_gc.h"
 #include "gc/collect/object_ref.h"
@@ -40,8 +42,25 @@ class LifeScope {
   }
   // One that was in no chain.
   void Recycle(Special* s) { specials().pool().Delete(records(), s); }
-  // One that was.
-  void Retire(Special* s) { specials().Retire(records(), s, IsMarking()); }
+  // One that was. What it keeps alive is shaded by the caller, if it is used any more.
+  void Retire(Special* s) {
+    if (IsMarking()) mutator_.gc->retired_bytes += sizeof(Special);
+    specials().Retire(records(), s, IsMarking());
+  }
+  void EndEntry(Special* s) {
+    if (IsMarking()) mutator_.gc->retired_bytes += sizeof(Special);
+    specials().EndEntry(records(), s, IsMarking());
+  }
+  // Retired records are free again when marking is over: whoever makes many of them helps to end it. The
+  // last thing in a scope, for handshakes may come here.
+  void PayForRetired() {
+    constexpr uint64_t kPieceBytes = 64 << 10;
+    if (mutator_.gc->retired_bytes < kPieceBytes || mutator_.cache == nullptr) return;
+    collector().SlowPathTaken(mutator_, std::exchange(mutator_.gc->retired_bytes, 0));
+  }
+  // The box of a function object that has left its record, or got into one.
+  void Hold(internal::HeldWords& held) { List(*mutator_.gc, held); }
+  void LetGo(internal::HeldWords& held) { Unlist(*mutator_.gc, held); }
   RecordPool::Own& records() { return mutator_.gc->records; }
 
   // relaxed: the thread's own flag, which stays as it is inside the runtime.

@@ -118,7 +118,8 @@ bool RefersToObject(LifeScope& scope, const rt::ObjectRef& object, const void* p
 }
 
 // Takes the record back if it was not added. One that was replaced named a gc_queue that is gone.
-Outcome AddAlone(LifeScope& scope, const rt::ObjectRef& object, Special* s) {
+Outcome AddAlone(LifeScope& scope, const rt::ObjectRef& object, Special* s,
+                 HeldWords* held = nullptr) {
   scope.ShadeRecord(*s);
   Special* replaced = nullptr;
   const rt::Specials::Added added =
@@ -127,12 +128,16 @@ Outcome AddAlone(LifeScope& scope, const rt::ObjectRef& object, Special* s) {
     scope.finalizers().NoteUnregistered(replaced->guardian);
     scope.Retire(replaced);
   }
-  if (added == rt::Specials::Added::kYes) return {};
+  if (added == rt::Specials::Added::kYes) {
+    if (held != nullptr) scope.LetGo(*held);
+    return {};
+  }
   scope.Recycle(s);
   return {added == rt::Specials::Added::kHadOne ? LifeError::kHasOne : LifeError::kNoMemory};
 }
 
-Outcome TryAddFinalizer(void* p, size_t shared_bytes, const CallbackType* type, uintptr_t data) {
+Outcome TryAddFinalizer(void* p, size_t shared_bytes, const CallbackType* type, uintptr_t data,
+                        HeldWords& held) {
   LifeScope scope;
   rt::ObjectRef object;
   const Outcome located = LocateWhole(scope, p, shared_bytes, object);
@@ -144,11 +149,11 @@ Outcome TryAddFinalizer(void* p, size_t shared_bytes, const CallbackType* type, 
     scope.Recycle(s);
     return {LifeError::kCaptured};
   }
-  return AddAlone(scope, object, s);
+  return AddAlone(scope, object, s, &held);
 }
 
 Outcome TryAddCleanup(const void* p, size_t shared_bytes, const CallbackType* type, uintptr_t data,
-                      const void* arg, uint64_t id) {
+                      HeldWords& held, const void* arg, uint64_t id) {
   LifeScope scope;
   rt::ObjectRef object;
   const Outcome located = Locate(scope, p, /*at_start=*/false, object);
@@ -162,34 +167,58 @@ Outcome TryAddCleanup(const void* p, size_t shared_bytes, const CallbackType* ty
     return {LifeError::kCaptured};
   }
   scope.ShadeRecord(*s);
-  if (scope.specials().Add(scope.SlotOf(object), s)) return {};
+  if (scope.specials().Add(scope.SlotOf(object), s)) {
+    scope.LetGo(held);
+    return {};
+  }
   scope.Recycle(s);
   return {LifeError::kNoMemory};
 }
 
-// Takes the record out, ends its function object, and recycles it.
-struct TakenOut {
-  const CallbackType* type = nullptr;
-  uintptr_t data = 0;
-  explicit operator bool() const { return type != nullptr; }
+// The function object of a record that was taken out. It ends with this, outside the runtime: until then
+// what it refers to is alive.
+class TakenOut {
+ public:
+  TakenOut() = default;
+  ~TakenOut() {
+    if (type_ != nullptr) EndFunction(*type_, data_, held_);
+  }
+  TakenOut(const TakenOut&) = delete;
+  TakenOut& operator=(const TakenOut&) = delete;
+  explicit operator bool() const { return type_ != nullptr; }
+
+  // The record of the object for which pred holds, if there is one.
+  template <class Pred>
+  void Take(LifeScope& scope, const rt::ObjectRef& object, Pred&& pred) {
+    Special* s = scope.specials().Remove(scope.SlotOf(object), pred);
+    if (s == nullptr) return;
+    type_ = s->type;
+    data_ = s->word();
+    if (type_->words != 0) {
+      held_.words = reinterpret_cast<const uintptr_t*>(data_);
+      held_.count = type_->words;
+      scope.Hold(held_);
+    }
+    // This thread's stack may have been scanned, and the record not.
+    s->ForEachWord([&](uintptr_t word) { scope.ShadeAnyIfMarking(word); });
+    scope.Retire(s);
+  }
+
+ private:
+  const CallbackType* type_ = nullptr;
+  uintptr_t data_ = 0;
+  HeldWords held_;
 };
-template <class Pred>
-TakenOut TakeOut(LifeScope& scope, const rt::ObjectRef& object, Pred&& pred) {
-  Special* s = scope.specials().Remove(scope.SlotOf(object), pred);
-  if (s == nullptr) return {};
-  const TakenOut taken{s->type, s->word()};
-  scope.Retire(s);
-  return taken;
-}
 
 Outcome TryClearFinalizer(void* p, TakenOut& taken) {
   LifeScope scope;
   rt::ObjectRef object;
   const Outcome located = Locate(scope, p, /*at_start=*/false, object);
   if (located.error != LifeError::kNone) return located;
-  taken = TakeOut(scope, object, [&](const Special& r) {
+  taken.Take(scope, object, [&](const Special& r) {
     return r.kind == SpecialKind::kFinalizer && r.address == reinterpret_cast<uintptr_t>(p);
   });
+  scope.PayForRetired();
   return {taken ? LifeError::kNone : LifeError::kNotFound};
 }
 
@@ -218,8 +247,7 @@ void Hold(HeldWords& held) noexcept {
   Instance::Get();
   rt::MutatorGc& gc = *rt::EnsureAttached().gc;
   rt::RuntimeScope scope;
-  held.next = gc.held;
-  gc.held = &held;
+  rt::List(gc, held);
 }
 
 void Release(HeldWords& held) noexcept {
@@ -227,22 +255,25 @@ void Release(HeldWords& held) noexcept {
   rt::Unlist(*rt::Mutator::Current()->gc, held);
 }
 
-absl::Status AddFinalizer(void* p, size_t shared_bytes, const CallbackType* type, uintptr_t data) {
-  return ToStatus("SetFinalizer", p, TryAddFinalizer(p, shared_bytes, type, data));
+absl::Status AddFinalizer(void* p, size_t shared_bytes, const CallbackType* type, uintptr_t data,
+                          HeldWords& held) {
+  return ToStatus("SetFinalizer", p, TryAddFinalizer(p, shared_bytes, type, data, held));
 }
 
 absl::Status ClearFinalizer(void* p) {
-  TakenOut taken;
-  const Outcome outcome = TryClearFinalizer(p, taken);
-  if (taken) taken.type->drop(taken.data);
+  Outcome outcome;
+  {
+    TakenOut taken;
+    outcome = TryClearFinalizer(p, taken);
+  }
   return ToStatus("ClearFinalizer", p, outcome);
 }
 
 absl::Status AddCleanup(const void* p, size_t shared_bytes, const CallbackType* type,
-                        uintptr_t data, const void* arg, uint64_t* id) {
+                        uintptr_t data, HeldWords& held, const void* arg, uint64_t* id) {
   static std::atomic<uint64_t> last_id{0};
   *id = last_id.fetch_add(1, std::memory_order_relaxed) + 1;  // relaxed: a number
-  return ToStatus("AddCleanup", p, TryAddCleanup(p, shared_bytes, type, data, arg, *id));
+  return ToStatus("AddCleanup", p, TryAddCleanup(p, shared_bytes, type, data, held, arg, *id));
 }
 
 bool AddDestructor(void* p, const CallbackType* type, size_t n) noexcept {
@@ -306,12 +337,12 @@ bool Cleanup::Stop() {
     LifeScope scope;
     // The slot may belong to another object by now, which has no record of this number.
     if (const rt::ObjectRef object = rt::FindLive(scope.heap(), ~hidden_)) {
-      taken = internal::TakeOut(scope, object, [&](const Special& r) {
+      taken.Take(scope, object, [&](const Special& r) {
         return r.kind == SpecialKind::kCleanup && r.id == id_;
       });
     }
+    scope.PayForRetired();
   }
-  if (taken) taken.type->drop(taken.data);
   return static_cast<bool>(taken);
 }
 

@@ -112,6 +112,7 @@ void* StrongFromWeak(WeakHandle* h) {
     if (p == 0) return nullptr;
     switch (state) {
       case WeakGate::kOpen:
+      case WeakGate::kReviving:
         scope.ShadeIfMarking(p);
         return scope.Fresh(p);
       case WeakGate::kFinal:
@@ -197,7 +198,8 @@ bool WeakMapBase::Erase(const void* key) {
     return IsEntry(r, table_, reinterpret_cast<uintptr_t>(key));
   });
   if (s == nullptr) return false;
-  scope.specials().EndEntry(scope.records(), s, scope.IsMarking());
+  scope.EndEntry(s);
+  scope.PayForRetired();
   return true;
 }
 

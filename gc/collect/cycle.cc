@@ -232,6 +232,7 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
   state_.barrier_on.store(0, std::memory_order_relaxed);
   Round h3(heap_, layouts_, roots_, handshake_times_);
   RunH3(h3);
+  weak_gate_.Move(WeakGate::kOpen);
   queue_.Thaw();
   queue_.DropFull();  // what barriers shaded since the last F: marked, or dead already
   record.end_pause = std::max(record.end_pause, h3.longest.load(std::memory_order_relaxed));

@@ -159,6 +159,7 @@ class Collector {
   bool IsFarPastGoal(uint64_t bytes) const;
   bool IsRunningAway(uint64_t bytes) const;
   BacklogWait WaitForBacklog(uint64_t bytes) const;
+  uint64_t Backlog() const;
   void LetDestructorsRun(Mutator& m, uint64_t taken);
   bool IsCycleWanted() const;
   template <class F>

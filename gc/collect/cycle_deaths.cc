@@ -4,8 +4,9 @@
 //   quiet        the last F round brought nothing, with the gate for weak references closing
 //   gate final   who makes a weak reference strong now goes by the mark alone
 //   decide       records of unmarked objects: weak references are cleared, the others collected
-//   gate open    and a round, so that whoever went by a mark has done so
+//   gate reviving  and a round, so that whoever went by a mark has done so
 //   revive       objects that the program will see again are shaded, and marking goes on until quiet
+//   gate open    when all barriers are off
 //   flip         the lists are published
 //
 // The mark queue is frozen when it is quiet, so every object is judged by the same marks: what a thread
@@ -33,8 +34,7 @@ namespace {
 void DestroyNow(SpecialList& list, Specials& specials) {
   while (Special* s = list.Pop()) {
     s->type->run(s->word(), reinterpret_cast<void*>(s->address));
-    std::memset(reinterpret_cast<void*>(s->address), 0,
-                s->type->trace_bytes);  // Trace may see it yet
+    std::memset(reinterpret_cast<void*>(s->address), 0, s->TracedBytes());  // Trace may see it yet
     if (internal::t_block.mutator != nullptr) {
       Fatal("a destructor that runs at the sweep has used the collected heap");
     }
@@ -73,8 +73,7 @@ RecordPool::Own& Collector::RecordsOf(Mutator& m) { return m.gc->records; }
 
 void Collector::BeginFinalizer(Mutator& m, internal::HeldWords& box) {
   ++m.gc->running_finalizers;
-  box.next = m.gc->held;
-  m.gc->held = &box;
+  if (box.count != 0) List(*m.gc, box);
 }
 
 void Collector::EndFinalizer(Mutator& m, internal::HeldWords& box) {
@@ -143,7 +142,7 @@ void Collector::DecideDeaths(CycleRecord& record) {
   const bool may_destroy = specials_.HasRecords() && finalizers_.BeginDestroying();
   specials_.Decide(may_destroy, record.number, deaths_);
   mappings_.SetDecided(true);
-  weak_gate_.Move(WeakGate::kOpen);
+  weak_gate_.Move(WeakGate::kReviving);
   DestroyNow(deaths_.destroy_now, specials_);
   if (may_destroy) finalizers_.EndDestroying();
   const uint64_t before = MarkedSoFar();
@@ -190,7 +189,8 @@ bool Collector::WaitForDestructors(Mutator& m, uint64_t before) {
     for (int64_t moved = MonotonicNanos(); MonotonicNanos() - moved < kMaxStallNanos;) {
       const uint64_t now = finalizers_.run_count();
       if (now >= target || !finalizers_.IsThreadWanted()) return;
-      if (now != last) moved = MonotonicNanos();
+      // Objects with a Trace method wait for the end of a cycle.
+      if (now != last || phase_.Get() != Phase::kOff) moved = MonotonicNanos();
       last = now;
       const timespec nap{0, kLookNanos};
       nanosleep(&nap, nullptr);

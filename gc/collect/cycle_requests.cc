@@ -158,11 +158,15 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
     m.cache->FlushLive();
     Hold([&] { FutexWait(completed_, done, NapNanosFor(bytes)); });
   }
-  if (finalizers_.backlog_bytes() > kLeastBacklogBytes) {
+  if (Backlog() > kLeastBacklogBytes) {
     taken = std::max({taken, m.cache->unflushed(), bytes});
     m.cache->FlushLive();
     LetDestructorsRun(m, taken);
   }
+}
+
+uint64_t Collector::Backlog() const {
+  return finalizers_.backlog_bytes(phase_.Get() != Phase::kOff);
 }
 
 // What has died since the last cycle is not known. So what the heap holds beyond what is alive
@@ -173,7 +177,7 @@ BacklogWait Collector::WaitForBacklog(uint64_t bytes) const {
   const HeapStats& stats = heap_.stats();
   const uint64_t live = live_marked_.load(std::memory_order_relaxed);
   const uint64_t others = live + HeapStats::Get(stats.external_bytes);
-  const uint64_t known = finalizers_.backlog_bytes();
+  const uint64_t known = Backlog();
   const uint64_t unknown = SaturatingSub(stats.LiveBytes(), SaturatingAdd(others, known));
   const uint64_t waiting = SaturatingAdd(known, std::min(known, unknown));
   return BacklogWaitFor(
@@ -190,6 +194,7 @@ void Collector::LetDestructorsRun(Mutator& m, uint64_t taken) {
   if (m.gc->backlog_owed < kPieceBytes) return;
   const BacklogWait wait = WaitForBacklog(std::exchange(m.gc->backlog_owed, 0));
   if (wait.runs == 0 || m.gc->running_finalizers != 0) return;
+  if (finalizers_.IsStalled(MonotonicNanos())) return;
   RunBlocked([&] {
     finalizers_.Kick();  // there may be no thread yet, as after fork()
     const uint64_t before = finalizers_.run_count();
@@ -198,7 +203,7 @@ void Collector::LetDestructorsRun(Mutator& m, uint64_t taken) {
       const timespec nap{0, static_cast<long>(wait.look_nanos)};
       nanosleep(&nap, nullptr);
     } while (finalizers_.run_count() - before < wait.runs && MonotonicNanos() < until &&
-             finalizers_.backlog_bytes() > kLeastBacklogBytes);
+             Backlog() > kLeastBacklogBytes);
   });
 }
 
@@ -223,7 +228,7 @@ void Collector::Assist(Mutator& m, uint64_t bytes) {
   if (waits && phase_.Get() == Phase::kMark) {
     Hold([&] { queue_.WaitForPublished(published, NapNanosFor(bytes)); });
   }
-  if (finalizers_.backlog_bytes() > kLeastBacklogBytes) {
+  if (Backlog() > kLeastBacklogBytes) {
     LetDestructorsRun(m, std::max(unflushed, bytes));
   }
 }

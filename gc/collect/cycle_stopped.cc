@@ -4,6 +4,7 @@
 
 #include "gc/collect/cycle.h"
 #include "gc/collect/handshakes.h"
+#include "gc/collect/life_roots.h"
 #include "gc/collect/sweeper.h"
 #include "gc/collect/verifier.h"
 #include "runtime/base/check.h"
@@ -74,6 +75,10 @@ void Collector::RescanStopped(CycleRecord& record) {
   {
     MarkSink sink(queue_);
     record.globals += roots_.ScanUnbarriered(sink);
+    // Objects that the program will see when they have died keep alive what they refer to now.
+    LifeRoots visitor(heap_, sink);
+    specials_.VisitUnmarkedContents(visitor,
+                                    [&](uint16_t c) { return roots_.IsUnbarriered(c); });
   }
   DrainStopped();
   record.end_pause = std::max(record.end_pause, MonotonicNanos() - begin);

@@ -32,16 +32,25 @@ class MutatorGc {
   CallbackNode* roots = nullptr;  // changed inside the runtime only
   // With precise roots: what the last slow path returned, until the program has had time to root it.
   const void* fresh = nullptr;
-  uint32_t running_finalizers =
-      0;  // functions of the program that it runs for objects that have died
+  // Functions of the program that it runs for objects that have died.
+  uint32_t running_finalizers = 0;
+  uint64_t retired_bytes = 0;  // of records, see LifeScope::PayForRetired; owner only
   internal::HeldWords* held = nullptr;             // scanned like the stack; likewise
   RootCells::Own root_cells;                       // changed inside the runtime only
   RecordPool::Own records;                         // likewise
   internal::Construction* constructing = nullptr;  // nodes on the owner's stack
 };
 
-// Takes `held` out of the thread's list; the last is mostly the first. Inside the runtime.
-inline void Unlist(MutatorGc& gc, const internal::HeldWords& held) {
+// Both inside the runtime, of the thread's own words.
+inline void List(MutatorGc& gc, internal::HeldWords& held) {
+  held.next = gc.held;
+  held.is_listed = true;
+  gc.held = &held;
+}
+// The last is mostly the first.
+inline void Unlist(MutatorGc& gc, internal::HeldWords& held) {
+  if (!held.is_listed) return;
+  held.is_listed = false;
   for (internal::HeldWords** link = &gc.held; *link != nullptr; link = &(*link)->next) {
     if (*link != &held) continue;
     *link = held.next;

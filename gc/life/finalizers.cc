@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <new>
 
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
@@ -34,8 +35,10 @@ void Finalizers::Publish(Deaths& deaths, uint64_t bytes) {
     LockHolder hold(lock_);
     calls_.Splice(deaths.calls);
     destructors_.Splice(deaths.destructors);
+    traced_count_.fetch_add(deaths.traced.size(), std::memory_order_relaxed);
     traced_.Splice(deaths.traced);
-    ready_count_.fetch_add(n, std::memory_order_relaxed);
+    ready_count_.fetch_add(n, std::memory_order_seq_cst);  // seq_cst: pairs with ThreadLife, by Kick
+    if (n != 0) progress_.store(MonotonicNanos(), std::memory_order_relaxed);
   }
   deaths.guarded.Splice(deaths.gone);
   while (!deaths.guarded.Empty()) {
@@ -57,12 +60,14 @@ void Finalizers::Publish(Deaths& deaths, uint64_t bytes) {
 }
 
 void Finalizers::Kick() {
-  // relaxed (all): a count that is changed now leads to a kick of its own.
+  // relaxed (both): a count that is changed now leads to a kick of its own.
   if (ready_count_.load(std::memory_order_relaxed) == 0 ||
       thread_wanted_.load(std::memory_order_relaxed) == 0) {
     return;
   }
-  if (has_thread_.load(std::memory_order_relaxed) == 0) StartThread();
+  // seq_cst: pairs with ThreadLife. The thread that ends sees what has become ready, or it is seen to have
+  // ended here.
+  if (has_thread_.load(std::memory_order_seq_cst) == 0) StartThread();
   // release: pairs with the acquire in Loop; the thread sees what is ready.
   wakes_.fetch_add(1, std::memory_order_release);
   FutexWake(wakes_, 1);
@@ -70,11 +75,11 @@ void Finalizers::Kick() {
 
 void Finalizers::StartThread() {
   uint32_t expected = 0;
-  // relaxed: only who changes it starts a thread.
-  if (!has_thread_.compare_exchange_strong(expected, 1, std::memory_order_relaxed)) return;
+  // seq_cst: as in Kick. Only who changes it starts a thread.
+  if (!has_thread_.compare_exchange_strong(expected, 1, std::memory_order_seq_cst)) return;
   InstallExitHandler();
   if (SpawnRuntimeThread("tarn-fin", &Finalizers::ThreadMain, this) != 0) {
-    has_thread_.store(0, std::memory_order_relaxed);
+    has_thread_.store(0, std::memory_order_seq_cst);
   }
 }
 
@@ -85,7 +90,8 @@ void Finalizers::InstallExitHandler() {
   // relaxed: only who changes it installs the handler.
   if (has_exit_handler_.exchange(1, std::memory_order_relaxed) != 0) return;
   at_exit = this;
-  std::atexit([] { at_exit->StopForExit(); });
+  // It takes a lock of the C library's.
+  RunOutsideFork([] { std::atexit([] { at_exit->StopForExit(); }); });
 }
 
 void Finalizers::StopForExit() {
@@ -215,8 +221,10 @@ bool Finalizers::TakeOne(Running& running) {
   if (list == nullptr) return false;
   Special* s = list->Pop();
   if (list == &traced_) {
+    traced_count_.fetch_sub(1, std::memory_order_relaxed);
+    running.traced_bytes = s->TracedBytes();
     running.destruction.emplace();
-    running.destruction->Begin(reinterpret_cast<void*>(s->address), s->type->trace_bytes);  // I4
+    running.destruction->Begin(reinterpret_cast<void*>(s->address), running.traced_bytes);  // I4
   }
   ready_count_.fetch_sub(1, std::memory_order_relaxed);
   ShadeRecord(*s);  // keeps I2
@@ -229,6 +237,7 @@ bool Finalizers::TakeOne(Running& running) {
   hooks_.begin(*running.thread, running.box);
   running_count_.fetch_add(1, std::memory_order_relaxed);
   running.since = MonotonicNanos();
+  progress_.store(running.since, std::memory_order_relaxed);
   running.next = running_;
   running_ = &running;
   return true;
@@ -237,6 +246,7 @@ bool Finalizers::TakeOne(Running& running) {
 void Finalizers::Finish(Running& running) {
   const internal::CallbackType* type = running.special->type;
   const uintptr_t data = running.special->word();
+  type->destroy(data);  // while the record and the box keep alive what it refers to
   {
     RuntimeScope scope;
     {
@@ -252,7 +262,7 @@ void Finalizers::Finish(Running& running) {
     Recycle(running.special);
     hooks_.end(*running.thread, running.box);
   }
-  type->drop(data);  // now that nobody walks over it
+  if (type->words != 0) ::operator delete(reinterpret_cast<void*>(data));  // nobody walks over it
 }
 
 // Also when the function throws, or ends the thread.
@@ -299,9 +309,10 @@ class Finalizers::ThreadLife {
   explicit ThreadLife(Finalizers& owner) : owner_(owner) {}
   ~ThreadLife() {
     owner_.SetBusy(owner_.busy_thread_, 0);
-    // relaxed (both): see Kick.
-    owner_.has_thread_.store(0, std::memory_order_relaxed);
-    if (owner_.ready_count() != 0 && owner_.is_exiting_.load(std::memory_order_relaxed) == 0) {
+    // seq_cst (both): pairs with Kick.
+    owner_.has_thread_.store(0, std::memory_order_seq_cst);
+    if (owner_.ready_count_.load(std::memory_order_seq_cst) != 0 &&
+        owner_.is_exiting_.load(std::memory_order_relaxed) == 0) {
       RunBlocked([this] { owner_.StartThread(); });
     }
   }
@@ -421,7 +432,7 @@ void Finalizers::ChildAfterFork() {
       link = &r.next;
       continue;
     }
-    if (r.destruction) std::memset(r.destruction->object, 0, r.destruction->bytes);
+    std::memset(reinterpret_cast<void*>(r.special->address), 0, r.traced_bytes);
     *link = r.next;
     running_count_.fetch_sub(1, std::memory_order_relaxed);
   }
@@ -430,6 +441,8 @@ void Finalizers::ChildAfterFork() {
   busy_thread_.store(t_is_finalizer_thread ? static_cast<uint32_t>(CurrentThreadId()) : 0,
                      std::memory_order_relaxed);
   busy_driver_.store(0, std::memory_order_relaxed);
+  is_exiting_.store(0, std::memory_order_relaxed);  // the parent may be
+  progress_.store(MonotonicNanos(), std::memory_order_relaxed);
   lock_.Release();
 }
 

@@ -10,10 +10,12 @@
 //    if several run them.
 // I4 An object with a Trace method is destroyed between two cycles, or, if one begins meanwhile, listed as
 //    under construction: no marker calls Trace on what is half destroyed. Afterwards it is all zero.
-// I5 A function object is in its box, which is scanned with the stack of the thread that runs it, or in a
-//    frame of `run`, whose words were shaded when it was moved there while marking ran.
-// I6 What waits for its destructor is not marked before deaths are decided: while that goes on, nobody
-//    takes it out, for the thread would hold what is not marked.
+// I5 A function object is in its box, which is scanned with the stack of the thread that runs it until the
+//    object has ended, or in a frame of `run`, whose words were shaded when it was moved there while
+//    marking ran.
+// I6 What waits for its destructor is not marked before deaths are decided. From before that until all
+//    barriers are off nobody takes it out: the thread would hold what is not marked, and what its
+//    destructor moves in memory without barriers would be scanned by nobody again.
 // Locking: lock_ guards the lists. The driver walks long lists a piece at a time.
 #ifndef TARN_GC_LIFE_FINALIZERS_H_
 #define TARN_GC_LIFE_FINALIZERS_H_
@@ -24,6 +26,7 @@
 #include <optional>
 
 #include "absl/base/thread_annotations.h"
+#include "gc/control/byte_math.h"
 #include "gc/life/guardian.h"
 #include "gc/life/special.h"
 #include "gc/life/specials.h"
@@ -43,7 +46,8 @@ class Finalizers {
     // The thread begins, or has ended, a function of the program; `box` is the function object's.
     void (*begin)(Mutator& m, internal::HeldWords& box);
     void (*end)(Mutator& m, internal::HeldWords& box);
-    // Whether what the thread shades now will be seen: not while marking is about to end, or has ended.
+    // Whether what the thread shades now will be seen, and memory without barriers scanned again: not
+    // while marking is about to end, or has ended.
     bool (*is_open)(void* arg);
     void* arg;
   };
@@ -79,11 +83,18 @@ class Finalizers {
   bool IsThreadWanted() const { return thread_wanted_.load(std::memory_order_relaxed) != 0; }
   uint64_t ready_count() const { return ready_count_.load(std::memory_order_relaxed); }
   uint64_t run_count() const { return run_count_.load(std::memory_order_relaxed); }
-  // Bytes that wait for destructors which the collector's thread runs, and what one of them stands
-  // for. relaxed (all): estimates.
-  uint64_t backlog_bytes() const {
-    const bool is_run = IsThreadWanted() && is_exiting_.load(std::memory_order_relaxed) == 0;
-    return is_run ? ready_count() * bytes_each() : 0;
+  // Bytes that wait for destructors which the collector's thread can run now, and what one of them
+  // stands for. relaxed (all): estimates.
+  uint64_t backlog_bytes(bool is_marking) const {
+    if (!IsThreadWanted() || is_exiting_.load(std::memory_order_relaxed) != 0) return 0;
+    const uint64_t waits = is_marking ? traced_count_.load(std::memory_order_relaxed) : 0;  // I4
+    return SaturatingSub(ready_count(), waits) * bytes_each();
+  }
+  // Something is ready, and no function has begun for a second: one of them hangs, perhaps for a lock
+  // that the caller holds.
+  bool IsStalled(int64_t now) const {
+    constexpr int64_t kStallNanos = 1'000'000'000;
+    return now - progress_.load(std::memory_order_relaxed) > kStallNanos;
   }
   uint64_t bytes_each() const { return bytes_each_.load(std::memory_order_relaxed); }
   // Functions that have begun, on any thread.
@@ -116,7 +127,8 @@ class Finalizers {
     Mutator* thread = nullptr;
     int64_t since = 0;
     bool is_reported = false;
-    std::optional<internal::Construction> destruction;  // I4
+    size_t traced_bytes = 0;                            // of an object that is being destroyed; I4
+    std::optional<internal::Construction> destruction;  // likewise; the thread's own
     internal::HeldWords box;                            // I5
     Running* next = nullptr;
   };
@@ -147,7 +159,9 @@ class Finalizers {
   ReadyList traced_ ABSL_GUARDED_BY(lock_);       // objects with a Trace method
   Running* running_ ABSL_GUARDED_BY(lock_) = nullptr;
   Guardian* guardians_ ABSL_GUARDED_BY(lock_) = nullptr;
-  std::atomic<uint64_t> ready_count_{0};  // relaxed: numbers, changed under lock_
+  std::atomic<uint64_t> ready_count_{0};  // relaxed, but for Kick: numbers, changed under lock_
+  std::atomic<uint64_t> traced_count_{0};  // of these, in traced_
+  std::atomic<int64_t> progress_{0};       // when a function began, or something became ready
   std::atomic<uint64_t> run_count_{0};
   std::atomic<uint64_t> running_count_{0};
   std::atomic<uint64_t> bytes_each_{0};     // of what is ready, as of the last Publish

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/thread/sanitizer.h"
 #include "tarn/internal/callback.h"
 
 namespace tarn::rt {
@@ -52,13 +53,19 @@ struct Special {
 
   uintptr_t word() const { return data.load(std::memory_order_relaxed); }
   Special* Next() const { return next.load(std::memory_order_relaxed); }
-  // f(word) for the words of the function object; has_function().
+  // f(word) for the words of the function object; has_function(). Its box may be the program's already,
+  // which runs or ends the function: one load for each word, whatever it is.
   template <class F>
   void ForEachWord(F&& f) const {
     if (type->words == 0) return f(word());
     const auto* box = reinterpret_cast<const uintptr_t*>(word());
-    for (size_t i = 0; i < type->words; ++i) f(box[i]);
+    for (size_t i = 0; i < type->words; ++i) f(ReadBox(box + i));
   }
+  TARN_NO_SANITIZE_STACK static uintptr_t ReadBox(const uintptr_t* p) {
+    return *static_cast<const volatile uintptr_t*>(p);
+  }
+  // Of a destructor: the bytes of objects with a Trace method, or 0.
+  size_t TracedBytes() const { return word() * type->trace_bytes; }
   bool has_function() const {
     return kind == SpecialKind::kFinalizer || kind == SpecialKind::kCleanup;
   }

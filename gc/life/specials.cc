@@ -220,6 +220,15 @@ void Specials::VisitRoots(LifeVisitor& visitor) {
   }
 }
 
+bool Specials::HasReviving(const Block& b, uint32_t slot) {
+  // relaxed: the world is stopped.
+  for (const Special* s = b.heads[slot].load(std::memory_order_relaxed); s != nullptr;
+       s = s->Next()) {
+    if (Revives(*s)) return true;
+  }
+  return false;
+}
+
 void Specials::KeyMarked(SlotRef slot, LifeVisitor& visitor) {
   // A block or record that comes meanwhile holds values that are shaded (I3).
   const Link* link = HeadOf(BlockOf(slot.span), slot.index);

@@ -100,6 +100,10 @@ class Specials {
   // What records keep alive, at the start. Entries of weak maps: if their key is marked already; of
   // others KeyMarked tells.
   void VisitRoots(LifeVisitor& visitor);
+  // What objects refer to that are not marked and will be given to the program when they die, if
+  // is_wanted(span class). The world is stopped.
+  template <class F>
+  void VisitUnmarkedContents(LifeVisitor& visitor, F&& is_wanted);
   // Whether KeyMarked is to be called for objects that are marked from now on. relaxed: entries that are
   // added while marking runs shade their values.
   bool HasEphemerons() const { return entries_.load(std::memory_order_relaxed) != 0; }
@@ -159,6 +163,7 @@ class Specials {
   void DecideBlock(Block& b, const Decision& d);
   void DecideDead(Block& b, uint32_t slot, const Decision& d);
   void DecideDeadRecord(Block& b, uint32_t slot, Special* s, bool comes_back, const Decision& d);
+  static bool HasReviving(const Block& b, uint32_t slot);
   void DropEntriesOfGoneTables(Block& b, uint32_t slot);
   void ReleaseEntry(RecordPool::Own& own, Special* s);
 
@@ -202,6 +207,18 @@ bool Specials::Find(SlotRef slot, F&& f) {
     if (f(*s)) return true;
   }
   return false;
+}
+
+template <class F>
+void Specials::VisitUnmarkedContents(LifeVisitor& visitor, F&& is_wanted) {
+  for (Block* b = FirstBlock(); b != nullptr; b = b->next) {
+    if (b->keepers.load(std::memory_order_relaxed) == 0 || !is_wanted(b->span->span_class)) continue;
+    for (uint32_t slot = 0; slot < b->slots; ++slot) {
+      if (!IsMarked(b->span, slot) && HasReviving(*b, slot)) {
+        visitor.Contents(AddressOf(b->span, slot));
+      }
+    }
+  }
 }
 
 template <class F>

@@ -1,6 +1,6 @@
 // WeakGate: what a thread that makes a strong pointer of a weak one must do, by how far marking is.
 //
-//   kOpen -> kClosing -> kFinal -> kOpen
+//   kOpen -> kClosing -> kFinal -> kReviving -> kOpen
 //              |  ^
 //              +--+ kOpen, when the round after kClosing brought something new
 //
@@ -10,6 +10,8 @@
 //             out either way, so the thread waits
 //   kFinal    marking is over and the dead are being decided, under the lock of their records: marked
 //             objects are alive, others dead
+//   kReviving until all barriers are off: for weak references as kOpen. What is marked now is what comes
+//             back to life, and no place without barriers is scanned again (finalizers.h, I6)
 // I1 The driver moves on from kClosing only after a round of handshakes; a thread reads the gate, then
 //    the reference, and acts on both inside the runtime. So nothing is shaded unseen by that round, and
 //    no reference read under kOpen is cleared before the thread has finished.
@@ -27,10 +29,11 @@ namespace tarn::rt {
 
 class WeakGate {
  public:
-  enum State : uint32_t { kOpen, kClosing, kFinal };
+  enum State : uint32_t { kOpen, kClosing, kFinal, kReviving };
 
   State Get() const {
-    // acquire: pairs with the release in Move; what was cleared under kFinal reads as null under kOpen.
+    // acquire: pairs with the release in Move; what was cleared under kFinal reads as null
+    // afterwards.
     return static_cast<State>(state_.load(std::memory_order_acquire));
   }
   void Move(State to) {

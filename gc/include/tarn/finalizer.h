@@ -45,10 +45,12 @@ namespace tarn {
 namespace internal {
 
 // `shared_bytes`: the size of a T whose objects share a slot with others (see make_gc.h), else 0.
-absl::Status AddFinalizer(void* p, size_t shared_bytes, const CallbackType* type, uintptr_t data);
+// `held`: the words of the function object; not any more when it is in the record.
+absl::Status AddFinalizer(void* p, size_t shared_bytes, const CallbackType* type, uintptr_t data,
+                          HeldWords& held);
 // `arg` may be null; it must not point into the object.
 absl::Status AddCleanup(const void* p, size_t shared_bytes, const CallbackType* type,
-                        uintptr_t data, const void* arg, uint64_t* id);
+                        uintptr_t data, HeldWords& held, const void* arg, uint64_t* id);
 absl::Status ClearFinalizer(void* p);
 
 }  // namespace internal
@@ -62,14 +64,12 @@ absl::Status ClearFinalizer(void* p);
 // May collect: no. Blocks: shortly, on a lock.
 template <class T, class F>
 requires std::is_invocable_v<F&, T*> absl::Status SetFinalizer(T* p, F f) {
-  using Fn = internal::Boxed<F>;
-  internal::HeldWords held;
-  const uintptr_t data = Fn::Make(std::move(f), held);
-  const absl::Status status =
+  constexpr const internal::CallbackType& kType = internal::kFinalizerType<T, F>;
+  internal::NewFunction<F> function(std::move(f), kType);
+  absl::Status status =
       internal::AddFinalizer(const_cast<std::remove_cv_t<T>*>(p), internal::SharedBytesOf<T>(),
-                             &internal::kFinalizerType<T, F>, data);
-  Fn::Release(held);
-  if (!status.ok()) Fn::Drop(data);
+                             &kType, function.data(), function.held());
+  if (status.ok()) function.Keep();
   KeepAlive(&f);  // what it captures, until it was registered
   return status;
 }
@@ -100,13 +100,11 @@ namespace internal {
 
 template <class T, class F>
 absl::StatusOr<Cleanup> AddCleanupOf(T* p, F f, const void* arg) {
-  using Fn = Boxed<F>;
-  HeldWords held;
-  const uintptr_t data = Fn::Make(std::move(f), held);
+  NewFunction<F> function(std::move(f), kCleanupType<F>);
   uint64_t id = 0;
-  const absl::Status status = AddCleanup(p, SharedBytesOf<T>(), &kCleanupType<F>, data, arg, &id);
-  Fn::Release(held);
-  if (!status.ok()) Fn::Drop(data);
+  const absl::Status status = AddCleanup(p, SharedBytesOf<T>(), &kCleanupType<F>, function.data(),
+                                         function.held(), arg, &id);
+  if (status.ok()) function.Keep();
   KeepAlive(&f);
   if (!status.ok()) return status;
   return MakeCleanup(p, id);

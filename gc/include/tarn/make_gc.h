@@ -15,8 +15,8 @@
 //     static constexpr auto tarn_destroy = tarn::Destroy::kAtSweep;
 // in the class the destructor runs on the collector's thread as part of the collection, and the memory is
 // freed at once; such a destructor is quick, uses nothing of tarn's (no gc_ptr is stored to, nothing
-// allocated, no gc_root ends), takes no lock under which the program allocates or collects, does not fork,
-// and throws nothing. With Destroy::kNever it does not run at all.
+// allocated, no gc_root ends), takes no lock under which the program allocates, collects, maps (gc_mmap.h),
+// sets limits or forks, and throws nothing. With Destroy::kNever it does not run at all.
 // Errors: std::bad_alloc when memory cannot be had even after a collection (also for the destructor's
 // record: the object was destroyed again);
 // std::bad_array_new_length when the size overflows.

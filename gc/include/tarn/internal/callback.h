@@ -5,9 +5,10 @@
 //    without barriers.
 // I2 `run` moves the function object to its own frame, where a scan of the stack finds what it refers
 //    to, before it calls it, and shades its words there: the stack may have been scanned before. The box
-//    stays readable until `drop`.
+//    stays readable until it is freed.
 // I3 While a box may hold what is on no stack, and is not yet, or no more, in a chain, its thread holds its
-//    words (HeldWords): they are scanned with the stack, at one moment.
+//    words (HeldWords): they are scanned with the stack, at one moment. Whoever puts it in a chain lets go
+//    of it before the next handshake: from then on another thread may free it.
 #ifndef TARN_INTERNAL_CALLBACK_H_
 #define TARN_INTERNAL_CALLBACK_H_
 
@@ -26,9 +27,9 @@ namespace tarn::internal {
 struct CallbackType {
   // Calls the function object `data` for `object`, once; destroys `data` elements.
   void (*run)(uintptr_t data, void* object);
-  void (*drop)(uintptr_t data);  // ends the box's life, after a call or without one
-  uint32_t words;                // of the box; 0: `data` is the function object
-  uint32_t trace_bytes;  // of a destructor: the size of an object with a Trace method, else 0
+  void (*destroy)(uintptr_t data);  // ends the function object, after a call or without one
+  uint32_t words;                   // of the box, which is left; 0: `data` is the function object
+  uint32_t trace_bytes;  // of a destructor: the size of an element with a Trace method, else 0
   bool has_no_padding;   // every byte of the function object is part of a value
   bool at_sweep;         // of a destructor: runs on the collector's thread
   const char* name;      // for messages; tells the type. Static storage.
@@ -38,15 +39,31 @@ struct CallbackType {
 // Thread-safety: the calling thread's own words. May collect: no. Blocks: no.
 void ShadeWords(const uintptr_t* words, size_t n) noexcept;
 
-// Words outside the stack that a thread's own scan looks at. On the stack of the thread.
+// Words outside the stack that a thread's own scan looks at, until it ends. On the stack of the thread.
 struct HeldWords {
+  HeldWords() = default;
+  ~HeldWords();
+  HeldWords(const HeldWords&) = delete;
+  HeldWords& operator=(const HeldWords&) = delete;
+
   const uintptr_t* words = nullptr;
   size_t count = 0;
   HeldWords* next = nullptr;
+  bool is_listed = false;
 };
 // Lists and unlists the calling thread's words. May collect: no. Blocks: no.
 void Hold(HeldWords& held) noexcept;
 void Release(HeldWords& held) noexcept;
+inline HeldWords::~HeldWords() {
+  if (is_listed) Release(*this);
+}
+
+// Ends a function object that is in no record; `held` may hold its words.
+inline void EndFunction(const CallbackType& type, uintptr_t data, HeldWords& held) noexcept {
+  type.destroy(data);
+  if (held.is_listed) Release(held);
+  if (type.words != 0) ::operator delete(reinterpret_cast<void*>(data));
+}
 
 template <class F>
 inline constexpr bool kIsStdFunction = false;
@@ -76,7 +93,7 @@ struct Boxed {
 #endif
   }
 
-  // `held` holds the box from before the move; the caller releases it, also when this throws.
+  // `held` holds the box from before the move.
   static uintptr_t Make(F&& f, HeldWords& held) {
     if constexpr (kInline) {
       ClearPadding(&f);
@@ -115,15 +132,32 @@ struct Boxed {
       ShadeWords(reinterpret_cast<const uintptr_t*>(&f), sizeof(F) / kWordBytes);
     }
   }
-  static void Release([[maybe_unused]] HeldWords& held) {
-    if constexpr (!kInline) internal::Release(held);
+  static void Destroy(uintptr_t data) {
+    if constexpr (!kInline) reinterpret_cast<F*>(data)->~F();
   }
-  static void Drop(uintptr_t data) {
-    if constexpr (!kInline) {
-      reinterpret_cast<F*>(data)->~F();
-      ::operator delete(reinterpret_cast<void*>(data));
-    }
+};
+
+// A function object on its way into a record: ends with this, unless it was kept.
+template <class F>
+class NewFunction {
+ public:
+  NewFunction(F&& f, const CallbackType& type)
+      : type_(type), data_(Boxed<F>::Make(std::move(f), held_)) {}
+  ~NewFunction() {
+    if (!is_kept_) EndFunction(type_, data_, held_);
   }
+  NewFunction(const NewFunction&) = delete;
+  NewFunction& operator=(const NewFunction&) = delete;
+
+  uintptr_t data() const { return data_; }
+  HeldWords& held() { return held_; }
+  void Keep() { is_kept_ = true; }
+
+ private:
+  const CallbackType& type_;
+  HeldWords held_;
+  const uintptr_t data_;
+  bool is_kept_ = false;
 };
 
 // f(arg), without padding if F is empty.
@@ -148,7 +182,7 @@ inline constexpr CallbackType kFinalizerType{[](uintptr_t data, void* object) {
                                                Boxed<F>::Shade(f);
                                                f(static_cast<T*>(object));
                                              },
-                                             &Boxed<F>::Drop,
+                                             &Boxed<F>::Destroy,
                                              Boxed<F>::kWords,
                                              0,
                                              std::has_unique_object_representations_v<F>,
@@ -162,7 +196,7 @@ inline constexpr CallbackType kCleanupType{[](uintptr_t data, void*) {
                                              Boxed<F>::Shade(f);
                                              f();
                                            },
-                                           &Boxed<F>::Drop,
+                                           &Boxed<F>::Destroy,
                                            Boxed<F>::kWords,
                                            0,
                                            std::has_unique_object_representations_v<F>,
