@@ -1,7 +1,9 @@
-// life_stress --seconds S --threads N [--seed X]: threads make objects with finalizers, cleanups,
+// life_stress --seconds S --threads N [--seed X] [--raw 1]: threads make objects with finalizers, cleanups,
 // destructors, weak references and entries of weak maps, and drop them, beside collections. Every object
 // carries its number and what has happened to it; a wrong order, a second call or a lost object ends the
-// program with a message. At the end everything that was registered must have been called, but for what
+// program with a message. With --raw 1 the objects have pointers that are written without barriers instead
+// (life_raw_objects.h): then every collection scans all stacks twice, and looks into such objects again.
+// At the end everything that was registered must have been called, but for what
 // stale words on stacks still hold.
 #include <atomic>
 #include <chrono>
@@ -15,6 +17,7 @@
 #include <vector>
 
 #include "tarn/tarn.h"
+#include "tests/stress/life_raw_objects.h"
 #include "tests/stress/stress_rng.h"
 
 namespace {
@@ -184,14 +187,14 @@ class Worker {
   std::vector<tarn::gc_weak_root<Thing>> weak_;
 };
 
-void RunFor(int seconds, int threads, uint64_t seed) {
-  tarn::gc_weak_map<Thing, Thing> shared;
-  tarn::gc_queue<Thing> queue;
+// make(seed) is a worker.
+template <class MakeWorker>
+void RunWorkers(int seconds, int threads, uint64_t seed, MakeWorker&& make) {
   std::atomic<bool> stop{false};
   std::vector<std::thread> workers;
   for (int t = 0; t < threads; ++t) {
     workers.emplace_back([&, t] {
-      Worker worker(seed + static_cast<uint64_t>(t), shared, queue);
+      auto worker = make(seed + static_cast<uint64_t>(t));
       while (!stop) worker.Step();
     });
   }
@@ -199,6 +202,16 @@ void RunFor(int seconds, int threads, uint64_t seed) {
   while (std::chrono::steady_clock::now() < end) tarn::Collect();
   stop = true;
   for (std::thread& t : workers) tarn::Blocked([&] { t.join(); });
+}
+
+void RunFor(int seconds, int threads, uint64_t seed) {
+  tarn::gc_weak_map<Thing, Thing> shared;
+  tarn::gc_queue<Thing> queue;
+  RunWorkers(seconds, threads, seed, [&](uint64_t s) { return Worker(s, shared, queue); });
+}
+
+void RunRawFor(int seconds, int threads, uint64_t seed) {
+  RunWorkers(seconds, threads, seed, [](uint64_t s) { return stress::RawWorker(s); });
 }
 
 // Objects that wait are found dead one after the other: chains of entries, cleanups behind finalizers.
@@ -220,16 +233,17 @@ void Expect(const char* what, uint64_t want, uint64_t have, uint64_t slack) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  int seconds = 5, threads = 4;
+  int seconds = 5, threads = 4, raw = 0;
   uint64_t seed = std::random_device()();
   for (int i = 1; i + 1 < argc; i += 2) {
     if (std::strcmp(argv[i], "--seconds") == 0) seconds = std::atoi(argv[i + 1]);
     if (std::strcmp(argv[i], "--threads") == 0) threads = std::atoi(argv[i + 1]);
+    if (std::strcmp(argv[i], "--raw") == 0) raw = std::atoi(argv[i + 1]);
     if (std::strcmp(argv[i], "--seed") == 0) seed = std::strtoull(argv[i + 1], nullptr, 0);
   }
-  std::printf("life_stress --seed %" PRIu64 "\n", seed);
+  std::printf("life_stress --seed %" PRIu64 " --raw %d\n", seed, raw);
   std::fflush(stdout);
-  std::thread([&] { RunFor(seconds, threads, seed); }).join();
+  std::thread([&] { (raw != 0 ? RunRawFor : RunFor)(seconds, threads, seed); }).join();
   LetAllDie();
   tarn::VerifyHeapForDebugging();
   constexpr uint64_t kSlack = 200;  // held by stale words of threads that live
@@ -240,5 +254,10 @@ int main(int argc, char** argv) {
               ", entries found %" PRIu64 "\n",
               g.polled.load(), g.registered.load(), g.strong.load(), g.gone.load(),
               g.entries.load());
+  const stress::RawCounters& r = stress::g_raw;
+  Expect("raw destroyed", r.made, r.destroyed, kSlack);
+  Expect("raw finalized", r.finalizers, r.finalized, kSlack);
+  std::printf("raw polled %" PRIu64 " of %" PRIu64 "; links %" PRIu64 ", moved %" PRIu64 "\n",
+              r.polled.load(), r.registered.load(), r.links.load(), r.moved.load());
   return 0;
 }
