@@ -337,9 +337,8 @@ bool Cleanup::Stop() {
     LifeScope scope;
     // The slot may belong to another object by now, which has no record of this number.
     if (const rt::ObjectRef object = rt::FindLive(scope.heap(), ~hidden_)) {
-      taken.Take(scope, object, [&](const Special& r) {
-        return r.kind == SpecialKind::kCleanup && r.id == id_;
-      });
+      taken.Take(scope, object,
+                 [&](const Special& r) { return r.kind == SpecialKind::kCleanup && r.id == id_; });
     }
     scope.PayForRetired();
   }

@@ -77,8 +77,7 @@ void Collector::RescanStopped(CycleRecord& record) {
     record.globals += roots_.ScanUnbarriered(sink);
     // Objects that the program will see when they have died keep alive what they refer to now.
     LifeRoots visitor(heap_, sink);
-    specials_.VisitUnmarkedContents(visitor,
-                                    [&](uint16_t c) { return roots_.IsUnbarriered(c); });
+    specials_.VisitUnmarkedContents(visitor, [&](uint16_t c) { return roots_.IsUnbarriered(c); });
   }
   DrainStopped();
   record.end_pause = std::max(record.end_pause, MonotonicNanos() - begin);

@@ -34,10 +34,10 @@ class MutatorGc {
   const void* fresh = nullptr;
   // Functions of the program that it runs for objects that have died.
   uint32_t running_finalizers = 0;
-  uint64_t retired_bytes = 0;  // of records, see LifeScope::PayForRetired; owner only
-  internal::HeldWords* held = nullptr;             // scanned like the stack; likewise
-  RootCells::Own root_cells;                       // changed inside the runtime only
-  RecordPool::Own records;                         // likewise
+  uint64_t retired_bytes = 0;           // of records, see LifeScope::PayForRetired; owner only
+  internal::HeldWords* held = nullptr;  // scanned like the stack; likewise
+  RootCells::Own root_cells;            // changed inside the runtime only
+  RecordPool::Own records;              // likewise
   internal::Construction* constructing = nullptr;  // nodes on the owner's stack
 };
 

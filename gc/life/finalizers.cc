@@ -37,7 +37,8 @@ void Finalizers::Publish(Deaths& deaths, uint64_t bytes) {
     destructors_.Splice(deaths.destructors);
     traced_count_.fetch_add(deaths.traced.size(), std::memory_order_relaxed);
     traced_.Splice(deaths.traced);
-    ready_count_.fetch_add(n, std::memory_order_seq_cst);  // seq_cst: pairs with ThreadLife, by Kick
+    ready_count_.fetch_add(n,
+                           std::memory_order_seq_cst);  // seq_cst: pairs with ThreadLife, by Kick
     if (n != 0) progress_.store(MonotonicNanos(), std::memory_order_relaxed);
   }
   deaths.guarded.Splice(deaths.gone);

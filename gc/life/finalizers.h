@@ -159,7 +159,7 @@ class Finalizers {
   ReadyList traced_ ABSL_GUARDED_BY(lock_);       // objects with a Trace method
   Running* running_ ABSL_GUARDED_BY(lock_) = nullptr;
   Guardian* guardians_ ABSL_GUARDED_BY(lock_) = nullptr;
-  std::atomic<uint64_t> ready_count_{0};  // relaxed, but for Kick: numbers, changed under lock_
+  std::atomic<uint64_t> ready_count_{0};   // relaxed, but for Kick: numbers, changed under lock_
   std::atomic<uint64_t> traced_count_{0};  // of these, in traced_
   std::atomic<int64_t> progress_{0};       // when a function began, or something became ready
   std::atomic<uint64_t> run_count_{0};

@@ -212,7 +212,8 @@ bool Specials::Find(SlotRef slot, F&& f) {
 template <class F>
 void Specials::VisitUnmarkedContents(LifeVisitor& visitor, F&& is_wanted) {
   for (Block* b = FirstBlock(); b != nullptr; b = b->next) {
-    if (b->keepers.load(std::memory_order_relaxed) == 0 || !is_wanted(b->span->span_class)) continue;
+    if (b->keepers.load(std::memory_order_relaxed) == 0 || !is_wanted(b->span->span_class))
+      continue;
     for (uint32_t slot = 0; slot < b->slots; ++slot) {
       if (!IsMarked(b->span, slot) && HasReviving(*b, slot)) {
         visitor.Contents(AddressOf(b->span, slot));
