@@ -164,10 +164,11 @@ void RawWorker::Step() {
       table_->slots[i] = nullptr;
     }
     table_ = fresh;
-  } else if (RawThing* t = queue_.Poll()) {
-    t->CheckDying("polled");
-    t->state = kFinalized;
-    ++g_raw.polled;
+  } else {
+    for (RawThing* t; (t = queue_.Poll()) != nullptr; ++g_raw.polled) {
+      t->CheckDying("polled");
+      t->state = kFinalized;
+    }
   }
 }
 
