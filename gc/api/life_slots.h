@@ -56,14 +56,14 @@ class LifeScope {
   void PayForRetired() {
     constexpr uint64_t kPieceBytes = 64 << 10;
     if (mutator_.gc->retired_bytes < kPieceBytes || mutator_.cache == nullptr) return;
-    collector().SlowPathTaken(mutator_, std::exchange(mutator_.gc->retired_bytes, 0));
+    collector().HelpMarking(mutator_, std::exchange(mutator_.gc->retired_bytes, 0));
   }
   // The box of a function object that has left its record, or got into one.
   void Hold(internal::HeldWords& held) { List(*mutator_.gc, held); }
   void LetGo(internal::HeldWords& held) { Unlist(*mutator_.gc, held); }
   RecordPool::Own& records() { return mutator_.gc->records; }
 
-  // relaxed: the thread's own flag, which stays as it is inside the runtime.
+  // relaxed: the thread's own flag, which stays as it is inside the runtime (until PayForRetired).
   bool IsMarking() const {
     return internal::t_block.barrier_on.load(std::memory_order_relaxed) != 0;
   }

@@ -50,10 +50,11 @@ std::string Hex(const void* p) {
 }
 
 absl::Status ToStatus(const char* what, const void* p, const Outcome& outcome) {
+  if (outcome.error == LifeError::kNone) return absl::OkStatus();  // no throw: it is done
   const std::string prefix = std::string("tarn: ") + what + ": ";
   switch (outcome.error) {
     case LifeError::kNone:
-      return absl::OkStatus();
+      break;
     case LifeError::kNull:
       return absl::InvalidArgumentError(prefix + "the pointer is null");
     case LifeError::kNotInHeap:

@@ -101,6 +101,8 @@ class Collector {
   // one that runs, sweeps its share. Waits only when the world is to be stopped, in stress mode, or
   // shortly when the heap is past its goal.
   void SlowPathTaken(Mutator& m, uint64_t bytes);
+  // The thread has taken `bytes` that are free again when marking is over: it assists. Never starts a cycle.
+  void HelpMarking(Mutator& m, uint64_t bytes);
   // A cycle that begins after the call has ended, and everything is swept, on return.
   void CollectNow();
 

@@ -30,11 +30,17 @@
 namespace tarn::rt {
 namespace {
 
-// Destructors of types that chose so. They use nothing of tarn's: the driver is no mutator.
-void DestroyNow(SpecialList& list, Specials& specials) {
-  while (Special* s = list.Pop()) {
+// Destructors of types that chose so. They use nothing of tarn's: the driver is no mutator. When the process
+// ends, what is left waits as others do.
+void DestroyNow(Deaths& deaths, const Finalizers& finalizers, Specials& specials) {
+  while (Special* s = deaths.destroy_now.Pop()) {
+    if (finalizers.IsExiting()) {
+      deaths.ListOf(*s).Append(s);
+      continue;
+    }
     s->type->run(s->word(), reinterpret_cast<void*>(s->address));
-    std::memset(reinterpret_cast<void*>(s->address), 0, s->TracedBytes());  // Trace may see it yet
+    // Trace may see it yet.
+    std::memset(reinterpret_cast<void*>(s->address), 0, s->type->trace_bytes);
     if (internal::t_block.mutator != nullptr) {
       Fatal("a destructor that runs at the sweep has used the collected heap");
     }
@@ -143,7 +149,7 @@ void Collector::DecideDeaths(CycleRecord& record) {
   specials_.Decide(may_destroy, record.number, deaths_);
   mappings_.SetDecided(true);
   weak_gate_.Move(WeakGate::kReviving);
-  DestroyNow(deaths_.destroy_now, specials_);
+  DestroyNow(deaths_, finalizers_, specials_);
   if (may_destroy) finalizers_.EndDestroying();
   const uint64_t before = MarkedSoFar();
   if (!deaths_.Empty() || had_ready_) {
@@ -176,21 +182,26 @@ void Collector::PublishDeaths(const CycleRecord& record) {
 }
 
 // Memory was refused although a collection is over: what it found dead may wait for its destructor. Waits
-// until that has run, as a blocked thread, but not for a function that hangs. True if one has run since
-// `before` had (run_count): the next collection may free more.
+// until that has run, as a blocked thread; not for a function that hangs, perhaps for a lock that the caller
+// holds, nor for a collection that hangs so. True if one has run since `before` had (run_count): the next
+// collection may free more.
 bool Collector::WaitForDestructors(Mutator& m, uint64_t before) {
   constexpr int64_t kLookNanos = 1'000'000, kMaxStallNanos = 1'000'000'000;
+  constexpr int64_t kMaxMarkNanos = 5'000'000'000;
   if (m.gc->running_finalizers != 0) return false;
   const uint64_t target =
       finalizers_.run_count() + finalizers_.ready_count() + finalizers_.running_count();
   RunBlocked([&] {
     finalizers_.Kick();
     uint64_t last = before;
-    for (int64_t moved = MonotonicNanos(); MonotonicNanos() - moved < kMaxStallNanos;) {
+    int64_t moved = MonotonicNanos(), run = moved;
+    while (MonotonicNanos() - moved < kMaxStallNanos && MonotonicNanos() - run < kMaxMarkNanos) {
       const uint64_t now = finalizers_.run_count();
       if (now >= target || !finalizers_.IsThreadWanted()) return;
-      // Objects with a Trace method wait for the end of a cycle.
-      if (now != last || phase_.Get() != Phase::kOff) moved = MonotonicNanos();
+      // Some objects wait for the end of a cycle.
+      const bool waits = finalizers_.running_count() == 0 && phase_.Get() != Phase::kOff;
+      if (now != last || waits) moved = MonotonicNanos();
+      if (now != last) run = moved;
       last = now;
       const timespec nap{0, kLookNanos};
       nanosleep(&nap, nullptr);

@@ -130,6 +130,10 @@ bool Collector::RequestIfDue(uint64_t bytes, uint32_t& cycle) {
   return true;
 }
 
+void Collector::HelpMarking(Mutator& m, uint64_t bytes) {
+  if (phase_.Get() == Phase::kMark) Assist(m, bytes);
+}
+
 void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
   if (options_.stress != 0) [[unlikely]] {
     // relaxed: a counter.
@@ -165,8 +169,11 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
   }
 }
 
+// From when deaths are decided until the barriers are off no destructor begins.
 uint64_t Collector::Backlog() const {
-  return finalizers_.backlog_bytes(phase_.Get() != Phase::kOff);
+  const bool is_marking = phase_.Get() != Phase::kOff;
+  if (is_marking && weak_gate_.Get() != WeakGate::kOpen) return 0;
+  return finalizers_.backlog_bytes(is_marking);
 }
 
 // What has died since the last cycle is not known. So what the heap holds beyond what is alive

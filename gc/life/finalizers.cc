@@ -37,9 +37,11 @@ void Finalizers::Publish(Deaths& deaths, uint64_t bytes) {
     destructors_.Splice(deaths.destructors);
     traced_count_.fetch_add(deaths.traced.size(), std::memory_order_relaxed);
     traced_.Splice(deaths.traced);
-    ready_count_.fetch_add(n,
-                           std::memory_order_seq_cst);  // seq_cst: pairs with ThreadLife, by Kick
-    if (n != 0) progress_.store(MonotonicNanos(), std::memory_order_relaxed);
+    // seq_cst: pairs with ThreadLife, by Kick.
+    const uint64_t ready = ready_count_.fetch_add(n, std::memory_order_seq_cst);
+    if (ready == 0 && running_count() == 0) {
+      progress_.store(MonotonicNanos(), std::memory_order_relaxed);
+    }
   }
   deaths.guarded.Splice(deaths.gone);
   while (!deaths.guarded.Empty()) {
@@ -88,11 +90,17 @@ void Finalizers::StartThread() {
 // function ran, end after this handler.
 void Finalizers::InstallExitHandler() {
   static Finalizers* at_exit = nullptr;
-  // relaxed: only who changes it installs the handler.
-  if (has_exit_handler_.exchange(1, std::memory_order_relaxed) != 0) return;
-  at_exit = this;
-  // It takes a lock of the C library's.
-  RunOutsideFork([] { std::atexit([] { at_exit->StopForExit(); }); });
+  // relaxed: who comes meanwhile goes on without the handler, which is about to be there.
+  if (has_exit_handler_.load(std::memory_order_relaxed) != 0) return;
+  // It takes a lock of the C library's. The child of a fork() has both, flag and handler, or neither.
+  const auto install = [](void* self) {
+    auto* f = static_cast<Finalizers*>(self);
+    // relaxed: only who changes it installs the handler.
+    if (f->has_exit_handler_.exchange(1, std::memory_order_relaxed) != 0) return;
+    at_exit = f;
+    std::atexit([] { at_exit->StopForExit(); });
+  };
+  RunOutsideFork(install, this);
 }
 
 void Finalizers::StopForExit() {
@@ -223,7 +231,7 @@ bool Finalizers::TakeOne(Running& running) {
   Special* s = list->Pop();
   if (list == &traced_) {
     traced_count_.fetch_sub(1, std::memory_order_relaxed);
-    running.traced_bytes = s->TracedBytes();
+    running.traced_bytes = s->type->trace_bytes;
     running.destruction.emplace();
     running.destruction->Begin(reinterpret_cast<void*>(s->address), running.traced_bytes);  // I4
   }

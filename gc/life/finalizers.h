@@ -90,8 +90,8 @@ class Finalizers {
     const uint64_t waits = is_marking ? traced_count_.load(std::memory_order_relaxed) : 0;  // I4
     return SaturatingSub(ready_count(), waits) * bytes_each();
   }
-  // Something is ready, and no function has begun for a second: one of them hangs, perhaps for a lock
-  // that the caller holds.
+  // Something has been ready for a second, and no function has begun: one of them hangs, perhaps for a
+  // lock that the caller holds.
   bool IsStalled(int64_t now) const {
     constexpr int64_t kStallNanos = 1'000'000'000;
     return now - progress_.load(std::memory_order_relaxed) > kStallNanos;
@@ -101,6 +101,8 @@ class Finalizers {
   uint64_t running_count() const { return running_count_.load(std::memory_order_relaxed); }
   // The process ends: nothing more is begun on tarn's threads, and what runs there gets a second to end.
   void StopForExit();
+  // seq_cst: pairs with StopForExit.
+  bool IsExiting() const { return is_exiting_.load(std::memory_order_seq_cst) != 0; }
   // The driver, around destructors that it runs. False if the process ends.
   bool BeginDestroying();
   void EndDestroying() { SetBusy(busy_driver_, 0); }
@@ -161,7 +163,7 @@ class Finalizers {
   Guardian* guardians_ ABSL_GUARDED_BY(lock_) = nullptr;
   std::atomic<uint64_t> ready_count_{0};   // relaxed, but for Kick: numbers, changed under lock_
   std::atomic<uint64_t> traced_count_{0};  // of these, in traced_
-  std::atomic<int64_t> progress_{0};       // when a function began, or something became ready
+  std::atomic<int64_t> progress_{0};       // when a function began, or the first became ready
   std::atomic<uint64_t> run_count_{0};
   std::atomic<uint64_t> running_count_{0};
   std::atomic<uint64_t> bytes_each_{0};     // of what is ready, as of the last Publish

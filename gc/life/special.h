@@ -15,7 +15,7 @@
 
 namespace tarn::rt {
 
-struct Guardian;   // finalizers.h
+struct Guardian;   // guardian.h
 struct WeakTable;  // weak_table.h
 
 //              while the object lives           when it is found dead
@@ -64,8 +64,6 @@ struct Special {
   TARN_NO_SANITIZE_STACK static uintptr_t ReadBox(const uintptr_t* p) {
     return *static_cast<const volatile uintptr_t*>(p);
   }
-  // Of a destructor: the bytes of objects with a Trace method, or 0.
-  size_t TracedBytes() const { return word() * type->trace_bytes; }
   bool has_function() const {
     return kind == SpecialKind::kFinalizer || kind == SpecialKind::kCleanup;
   }

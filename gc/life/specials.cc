@@ -319,7 +319,7 @@ void Specials::DecideDeadRecord(Block& b, uint32_t slot, Special* s, bool comes_
       if (comes_back) return Insert(&b, slot, s);
       s->id = d.cycle;
       if (d.may_destroy && s->type->at_sweep) return d.deaths.destroy_now.Append(s);
-      return (s->type->trace_bytes != 0 ? d.deaths.traced : d.deaths.destructors).Append(s);
+      return d.deaths.ListOf(*s).Append(s);
     case SpecialKind::kWeak:
       // relaxed: the gate's release publishes it (weak_gate.h, I1).
       reinterpret_cast<WeakHandle*>(s->word())->address.store(0, std::memory_order_relaxed);

@@ -44,6 +44,8 @@ struct Deaths {
   SpecialList traced;       // likewise; of objects with a Trace method
   SpecialList destroy_now;  // for the collector's own thread
 
+  // Where a destructor goes that is not to run now.
+  SpecialList& ListOf(const Special& s) { return s.type->trace_bytes != 0 ? traced : destructors; }
   bool Empty() const {
     return calls.Empty() && guarded.Empty() && gone.Empty() && destructors.Empty() &&
            traced.Empty();

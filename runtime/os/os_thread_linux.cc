@@ -189,9 +189,9 @@ int SpawnRuntimeThread(const char* name, void (*run)(void*), void* arg) {
   return error;
 }
 
-void RunOutsideFork(void (*f)()) {
+void RunOutsideFork(void (*f)(void*), void* arg) {
   BeginThreadStart();
-  f();
+  f(arg);
   EndThreadStart();
   EndThreadStart();  // there is no other thread
 }

@@ -74,7 +74,8 @@ requires std::is_invocable_v<F&, T*> absl::Status SetFinalizer(T* p, F f) {
   return status;
 }
 
-// Removes the finalizer. NotFound if there is none (any more). Errors otherwise as SetFinalizer.
+// Removes the finalizer. NotFound if there is none (any more). Errors otherwise as SetFinalizer. While a
+// collection marks it may help and wait some milliseconds, if it is called very often.
 template <class T>
 absl::Status ClearFinalizer(T* p) {
   return internal::ClearFinalizer(const_cast<std::remove_cv_t<T>*>(p));
@@ -86,7 +87,7 @@ class Cleanup {
   Cleanup() = default;
   // The function will not be called. False if it was, or is about to be. The object must be alive for
   // the call to have an effect, and may be dead for it to be harmless.
-  // Thread-safety: any thread. May collect: no. Blocks: shortly, on a lock.
+  // Thread-safety: any thread. May collect: no. Blocks: shortly, on a lock; as ClearFinalizer.
   bool Stop();
 
  private:

@@ -14,7 +14,8 @@
 // Errors: a key or value that is not in the heap aborts with a message; a null key is never found;
 // std::bad_alloc when the system refuses memory for an entry or a map.
 // Thread-safety: all operations of all threads at once, except clear(), assignment and the end of the map.
-// May collect: no. Blocks: shortly, on a lock.
+// May collect: no. Blocks: shortly, on a lock. Erasing very often while a collection marks helps it, and may
+// wait some milliseconds.
 // Cost: a record of 40 bytes per entry; an operation looks at all records of the key's object (weak
 // pointers, entries of other maps). While a program has such maps, marking looks once more at each object.
 #ifndef TARN_GC_WEAK_MAP_H_

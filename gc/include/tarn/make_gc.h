@@ -59,15 +59,15 @@ namespace internal {
 // refuses memory for the record.
 bool AddDestructor(void* p, const CallbackType* type, size_t n) noexcept;
 
-// `data` elements T, last to first as C++ does it.
-template <class T, bool kAtSweep>
+// `data` elements T, last to first as C++ does it. Trace is not called on arrays.
+template <class T, bool kAtSweep, bool kIsArray>
 inline constexpr CallbackType kDestructorType{
     [](uintptr_t data, void* object) {
       for (size_t i = data; i-- > 0;) std::destroy_at(static_cast<T*>(object) + i);
     },
     [](uintptr_t) {},
     0,
-    PrecisionOf<T>() == Precision::kTrace ? uint32_t{sizeof(T)} : 0,
+    !kIsArray && PrecisionOf<T>() == Precision::kTrace ? uint32_t{sizeof(T)} : 0,
     false,
     kAtSweep,
     TypeNameOf<T>()};
@@ -87,12 +87,13 @@ constexpr Destroy DestroyOf() {
 
 // After the constructor: one that has thrown is followed by no destructor. Without memory for the record
 // the object ends at once.
-template <class T>
+template <bool kIsArray = false, class T>
 inline T* Destroyed(T* p, size_t n = 1) {
   using Object = std::remove_cv_t<T>;
   constexpr Destroy kHow = DestroyOf<Object>();
   if constexpr (kHow != Destroy::kNever) {
-    constexpr const CallbackType* kType = &kDestructorType<Object, kHow == Destroy::kAtSweep>;
+    constexpr const CallbackType* kType =
+        &kDestructorType<Object, kHow == Destroy::kAtSweep, kIsArray>;
     auto* object = const_cast<Object*>(p);
     if (n != 0 && !AddDestructor(object, kType, n)) [[unlikely]] {
       Construction half_destroyed;
@@ -237,7 +238,7 @@ inline std::remove_extent_t<T>* make_gc(size_t n) {
   if constexpr (!std::is_trivially_default_constructible_v<E>) {
     std::uninitialized_value_construct_n(first, n);
   }
-  internal::Destroyed(first, n);
+  internal::Destroyed</*kIsArray=*/true>(first, n);
   return first;
 }
 

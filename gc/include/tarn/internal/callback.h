@@ -29,7 +29,7 @@ struct CallbackType {
   void (*run)(uintptr_t data, void* object);
   void (*destroy)(uintptr_t data);  // ends the function object, after a call or without one
   uint32_t words;                   // of the box, which is left; 0: `data` is the function object
-  uint32_t trace_bytes;  // of a destructor: the size of an element with a Trace method, else 0
+  uint32_t trace_bytes;  // of a destructor: the size of an object with a Trace method, else 0
   bool has_no_padding;   // every byte of the function object is part of a value
   bool at_sweep;         // of a destructor: runs on the collector's thread
   const char* name;      // for messages; tells the type. Static storage.
