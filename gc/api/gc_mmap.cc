@@ -65,6 +65,7 @@ struct Plan {
   size_t bytes;    // a multiple of the unit
   HeldMemory held;
   MappingAccounting accounting;
+  size_t charge;  // what it counts as until a cycle has looked
   const CallSite* site;
 
   size_t align() const { return std::max(unit, kPageBytes); }
@@ -160,7 +161,7 @@ void FillRecord(Mapping& m, const Plan& plan, uintptr_t base) {
   m.accounting = plan.accounting;
   m.held = plan.held;
   m.is_anonymous = plan.is_anonymous();
-  m.charged = plan.accounting == MappingAccounting::kVirtual ? plan.bytes : 0;
+  m.charged = plan.charge;
   m.may_write.store((plan.prot & PROT_WRITE) != 0, std::memory_order_relaxed);
   m.site_line = plan.site->line;
   const char* file = plan.site->file;
@@ -245,17 +246,31 @@ std::byte* TryMap(const Plan& plan, int* reason) {
   return Publish(instance, m, plan, record, span);
 }
 
-// kVirtual counts from the beginning: it is charged before there is a mapping, for others look at
-// the hard limit meanwhile. Otherwise true.
-bool ChargeVirtual(const Plan& plan) {
-  if (plan.accounting != MappingAccounting::kVirtual) return true;
-  rt::RuntimeScope scope;
-  return Instance::Get().heap().pages().ChargeBelowHard(plan.bytes);
+// kVirtual counts from the beginning. So does, under a limit, what the program may fill before any
+// cycle has looked: else the limit would not see it. What the limit could never hold is not meant to
+// be filled.
+size_t ChargeFor(const Plan& plan, uint64_t limit) {
+  if (plan.accounting == MappingAccounting::kVirtual) return plan.bytes;
+  const bool may_fill = plan.held == HeldMemory::kAll || (plan.prot & PROT_WRITE) != 0;
+  const bool has_limit = limit != rt::MemoryLimits::kNone;
+  return has_limit && plan.is_unseen_memory() && may_fill && plan.bytes <= limit ? plan.bytes : 0;
 }
 
-void DischargeVirtual(const Plan& plan) {
-  if (plan.accounting != MappingAccounting::kVirtual) return;
-  rt::HeapStats::SubToZero(Instance::Get().heap().stats().external_bytes, plan.bytes);
+// Before there is a mapping, for others look at the limits meanwhile. False if the hard limit
+// refuses, which it does for kVirtual only: the rest is a guess.
+bool Charge(const Plan& plan) {
+  if (plan.charge == 0) return true;
+  rt::RuntimeScope scope;
+  rt::Heap& heap = Instance::Get().heap();
+  if (plan.accounting == MappingAccounting::kVirtual) {
+    return heap.pages().ChargeBelowHard(plan.charge);
+  }
+  rt::HeapStats::Add(heap.stats().external_bytes, plan.charge);
+  return true;
+}
+
+void Discharge(const Plan& plan) {
+  rt::HeapStats::SubToZero(Instance::Get().heap().stats().external_bytes, plan.charge);
 }
 
 }  // namespace
@@ -275,17 +290,20 @@ absl::StatusOr<gc_mapping> gc_mmap(int fd, int64_t offset, size_t length, int pr
   if (!plan.ok()) return plan.status();
   plan->accounting = accounting;
   plan->site = &site;
+  // relaxed: a limit that is set meanwhile starts a collection if it has to.
+  plan->charge = ChargeFor(
+      *plan, Instance::Get().heap().pages().limits().soft.load(std::memory_order_relaxed));
   collector.PaceMappings(plan->bytes, plan->is_unseen_memory());
+  if (plan->charge != 0) collector.WaitForMappingRoom(plan->charge);
   for (bool has_collected = false;; has_collected = true) {
     int reason = ENOMEM;
     const char* why = nullptr;
-    if (ChargeVirtual(*plan)) {
+    if (Charge(*plan)) {
       if (std::byte* p = TryMap(*plan, &reason)) {
-        if (accounting == MappingAccounting::kVirtual)
-          collector.AdjustExternal(0);  // one may be due
+        if (plan->charge != 0) collector.ExternalHasGrown(plan->charge);
         return MakeMapping(p, length);
       }
-      DischargeVirtual(*plan);
+      Discharge(*plan);
     } else {
       why = "the hard memory limit";
     }

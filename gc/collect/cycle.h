@@ -119,6 +119,8 @@ class Collector {
   bool WaitForDestructors(Mutator& m, uint64_t before);
   // `bytes` more, or less, of memory outside the heap belong to objects. Never waits.
   void AdjustExternal(int64_t bytes);
+  // The external bytes contain `bytes` more already.
+  void ExternalHasGrown(uint64_t bytes);
   // Counts up when the CPU limiter begins to limit; a futex.
   std::atomic<uint32_t>& limiter_engagements() { return limiter_engagements_; }
   uint64_t last_limited_cycle() const {
@@ -135,6 +137,9 @@ class Collector {
   // Before a mapping of `bytes` is made: starts a cycle that would end dead ones, if many were made since the
   // last, or waits for it. Outside the runtime.
   void PaceMappings(size_t bytes, bool is_unseen_memory);
+  // Before one is charged with `bytes`: waits while they would pass the soft limit and a cycle may help. Outside
+  // the runtime.
+  void WaitForMappingRoom(uint64_t bytes);
   double GcCpuFraction();
 
   // The driver is no mutator: a stopped world does not stop its sweeping. Whoever has stopped the

@@ -290,10 +290,14 @@ void Collector::AdjustExternal(int64_t bytes) {
   while (!external.compare_exchange_weak(
       have, std::min(have + static_cast<uint64_t>(bytes), kMaxBytes), std::memory_order_relaxed)) {
   }
+  ExternalHasGrown(static_cast<uint64_t>(bytes));
+}
+
+void Collector::ExternalHasGrown(uint64_t bytes) {
   Mutator* m = Mutator::Current();
   // What it owes it pays at its next slow path.
   if (m != nullptr && m->gc != nullptr && phase_.Get() == Phase::kMark) {
-    assists_.Owe(*m->gc, static_cast<uint64_t>(bytes));
+    assists_.Owe(*m->gc, bytes);
   }
   const HeapStats& stats = heap_.stats();
   // relaxed: a stale trigger is seen at the next call or slow path.

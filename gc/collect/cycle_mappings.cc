@@ -37,4 +37,16 @@ void Collector::PaceMappings(size_t bytes, bool is_unseen_memory) {
   EnsureDriver();
 }
 
+// As a span that the soft limit refuses: free pages go back first, then the thread waits for cycles.
+void Collector::WaitForMappingRoom(uint64_t bytes) {
+  // relaxed: as in MakeRoomBelowSoft.
+  if (bytes > heap_.pages().limits().soft.load(std::memory_order_relaxed)) return;
+  const auto has_room = [&] {
+    RuntimeScope scope;
+    return heap_.pages().MakeRoomBelowSoft(bytes, SoftLimit::kRefuse);
+  };
+  for (int waits = 0; !has_room() && WaitForRoom(waits);) {
+  }
+}
+
 }  // namespace tarn::rt

@@ -117,6 +117,9 @@ class PageHeap {
   MemoryLimits& limits() { return limits_; }
   // What limits are compared with.
   uint64_t MemoryBytes() const;
+  // Releases free pages as far as `more` bytes would pass the soft limit. False if that is not
+  // enough and the caller is to wait for the collector instead. Inside the runtime.
+  bool MakeRoomBelowSoft(uint64_t more, SoftLimit at_soft);
   // Charges memory outside the heap, in one step with the look at the hard limit. False, and
   // nothing is charged, if that is passed, also after free pages were released. Inside the runtime.
   [[nodiscard]] bool ChargeBelowHard(uint64_t bytes) ABSL_LOCKS_EXCLUDED(hard_lock_);
@@ -142,7 +145,6 @@ class PageHeap {
   Release ReleasePages(PageAlloc::PageRange pages, PageAlloc::PageRange idle);
   void PublishLazilyFreeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   bool BackPages(const PageAlloc::Result& r, size_t npages, SoftLimit at_soft);
-  bool MakeRoomBelowSoft(uint64_t more, SoftLimit at_soft);
   bool UseBelowHard(void* p, size_t bytes, uint64_t more) ABSL_LOCKS_EXCLUDED(hard_lock_);
   uint64_t GrowthExcess(size_t npages, SpanBacking what = SpanBacking::kHeap) const;
   PageAlloc::Result AllocForLending(size_t npages, size_t align_bytes);

@@ -29,7 +29,6 @@ uint64_t PageHeap::MemoryBytes() const {
   return os_->ReadyBytes() + HeapStats::Get(stats_.external_bytes);
 }
 
-// False if the caller is to wait for the collector instead.
 bool PageHeap::MakeRoomBelowSoft(uint64_t more, SoftLimit at_soft) {
   const uint64_t limit = limits_.soft.load(std::memory_order_relaxed);
   // relaxed: either value is right for a moment.

@@ -95,7 +95,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, SoftLimitTest,
                          testing::Values("small_fifo", "small_batch", "small_static",
                                          "small_fifo_4_threads", "mixed_random_4_threads",
                                          "mixed_shift", "large_random", "huge_static",
-                                         "external_random"),
+                                         "external_random", "mmap_random", "mmap_fifo_2_threads",
+                                         "mmap_virtual_random"),
                          [](const auto& param) { return std::string(param.param); });
 
 TEST(SoftLimitTest, LoweringItReleasesMemoryWithoutAnyAllocation) {

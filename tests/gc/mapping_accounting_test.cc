@@ -39,7 +39,7 @@ class MappingAccountingTest : public testing::Test {
  protected:
   void SetUp() override {
     SetGcPercent(100);
-    Collect();
+    FreeOsMemory();  // what a limit would have given back counts in no test
     ASSERT_EQ(0u, ReadMappingStats().num_active);
   }
   void TearDown() override {
@@ -184,6 +184,61 @@ TEST_F(MappingAccountingTest, TheHardLimitRefusesWhatCountsAtOnce) {
   });
   // Objects still fit.
   OnOtherThread([] { std::memset(AllocateBytes(16 * kMiB, Scan::kNone), 1, 16 * kMiB); });
+  SetHardLimit(kNoLimit);
+}
+
+// A limit would not see it otherwise, until a collection looks.
+TEST_F(MappingAccountingTest, UnderALimitMemoryCountsAsWholeUntilItHasBeenLookedAt) {
+  const TestFile disk = TestFile::OnDisk(4096, 6);
+  const TestFile memory = TestFile::InMemory(4096, 7);
+  const int64_t limit = static_cast<int64_t>(ReadMemStats().limited_bytes + kGiB);
+  const int anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
+  const int both = PROT_READ | PROT_WRITE;
+  const struct {
+    int fd;
+    uint64_t bytes;
+    int prot, flags;
+    MappingAccounting accounting;
+    uint64_t charged;
+  } kCases[] = {
+      {-1, 64 * kMiB, both, anonymous, kResident, 64 * kMiB},
+      {memory.fd(), 64 * kMiB, PROT_READ, MAP_SHARED, kResident, 64 * kMiB},
+      {-1, 64 * kMiB, PROT_READ, anonymous, kResident, 0},
+      {-1, 64 * kMiB, both, anonymous, kNone, 0},
+      {disk.fd(), 64 * kMiB, both, MAP_PRIVATE, kResident, 0},
+      {-1, 4 * kGiB, both, anonymous | MAP_NORESERVE, kResident, 0},  // no limit could hold it
+  };
+  for (const bool is_soft : {true, false}) {
+    for (const auto& c : kCases) {
+      gc_root<std::byte> root;
+      for (const int64_t set : {kNoLimit, limit}) {
+        is_soft ? SetMemoryLimit(set) : SetHardLimit(set);
+        WithMapping(
+            [&](const gc_mapping& m) {
+              root = m.data();
+              EXPECT_EQ(set == limit ? c.charged : 0, ReadMappingStats().charged_bytes);
+              EXPECT_EQ(ReadMappingStats().charged_bytes, ReadMemStats().external);
+            },
+            c.fd, 0, c.bytes, c.prot, c.flags, c.accounting);
+        Collect();
+        EXPECT_EQ(1u, ReadMappingStats().num_active);
+        EXPECT_EQ(0u, ReadMappingStats().charged_bytes);
+        root = nullptr;
+        Collect();
+        EXPECT_EQ(0u, ReadMappingStats().num_active);
+      }
+      is_soft ? SetMemoryLimit(kNoLimit) : SetHardLimit(kNoLimit);
+    }
+  }
+}
+
+// Objects that would pass the hard limit for memory that is not there are not refused.
+TEST_F(MappingAccountingTest, TheHardLimitLooksBeforeItRefuses) {
+  gc_root<std::byte> root;
+  SetHardLimit(static_cast<int64_t>(ReadMemStats().limited_bytes + kGiB));
+  WithMapping([&](const gc_mapping& m) { root = m.data(); }, -1, 0, 900 * kMiB,
+              PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+  OnOtherThread([] { EXPECT_NO_THROW(AllocateBytes(300 * kMiB, Scan::kNone)); });
   SetHardLimit(kNoLimit);
 }
 

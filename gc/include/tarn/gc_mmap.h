@@ -55,6 +55,9 @@ enum class MappingAccounting : uint8_t {
   // system drops them when it needs the memory, as it does with its page cache, so they are no reason to
   // collect less often, nor to fail. Hence the default: a 20 GB file on an 8 GB machine changes no goal,
   // and 2 GB of anonymous memory behind a few pointers are not overlooked.
+  // Under a memory limit, anonymous memory that may be written and memory files count as whole until
+  // they are looked at, unless they are longer than the limit; gc_mmap waits for room under the soft
+  // one. What is filled later than that is seen by the next collection.
   kResident,
   // The whole length, from the beginning (Go's gcmmap does so): the goal grows by a multiple of it. For
   // memory that the program will fill at once.
