@@ -1,5 +1,5 @@
-// Entries of weak maps: what keeps a value alive, and until when. The tests that need something to happen
-// while marking runs hold the collector there (marking_hooks.h).
+// Entries of weak maps: what keeps a value alive, and until when. The tests that need something to
+// happen while marking runs hold the collector there (marking_hooks.h).
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -100,7 +100,8 @@ struct MapHolder {
   gc_ptr<MapHolder> other;
 };
 
-// The map ends with the destructor of the object in which it is; its values go then, and not before.
+// The map ends with the destructor of the object in which it is; its values go then, and not
+// before.
 TEST_F(EphemeronTest, MapInAHeapObjectThatDies) {
   gc_root<LifeNode> key;
   gc_root<MapHolder> holder;
@@ -240,8 +241,8 @@ TEST_F(EphemeronTest, KeyThatAFinalizerStillNeeds) {
   EXPECT_EQ(0u, map.size());
 }
 
-// With `leads_to_key` the value is part of a cycle, as the rule of finalizers goes: what it refers to, its key,
-// is kept for the finalizer, and so is the value. It dies when the entry goes.
+// With `leads_to_key` the value is part of a cycle, as the rule of finalizers goes: what it refers
+// to, its key, is kept for the finalizer, and so is the value. It dies when the entry goes.
 TEST_F(EphemeronTest, ValueWithAFinalizer) {
   static int runs;
   for (const bool leads_to_key : {false, true}) {
@@ -407,8 +408,8 @@ TEST_F(EphemeronMarkingTest, ValueTakenOutWhileMarkingRuns) {
 
 // --- Weak references to what the program gets back ---
 
-// Null when a queue hands the object back, and for what is destroyed, at the latest when the destructor runs;
-// what the object keeps is still known.
+// Null when a queue hands the object back, and for what is destroyed, at the latest when the
+// destructor runs; what the object keeps is still known.
 TEST_F(EphemeronTest, WeakIsNullAtPoll) {
   gc_queue<LifeNode> queue;
   gc_weak_root<LifeNode> weak, inner;
@@ -503,8 +504,8 @@ bool IsWhole(const Summed* s) {
   return true;
 }
 
-// All threads ask for the same objects, which nobody else holds for long: what one of them gets must be whole
-// until it lets go, and what one saw as gone must be so for all.
+// All threads ask for the same objects, which nobody else holds for long: what one of them gets
+// must be whole until it lets go, and what one saw as gone must be so for all.
 TEST_F(EphemeronTest, SharedWeakReferencesBesideCollections) {
   constexpr int kThreads = 4;
   constexpr size_t kSlots = 32;

@@ -1,8 +1,8 @@
-// The function objects of finalizers and cleanups: what they refer to is alive until they have ended, however
-// they end; one that throws while it is registered leaves nothing behind; each is called at most once, and
-// exactly once if nobody stopped it.
-// No type here is scanned conservatively: that would make each collection scan all stacks twice, which hides
-// what is looked for.
+// The function objects of finalizers and cleanups: what they refer to is alive until they have
+// ended, however they end; one that throws while it is registered leaves nothing behind; each is
+// called at most once, and exactly once if nobody stopped it. No type here is scanned
+// conservatively: that would make each collection scan all stacks twice, which hides what is looked
+// for.
 #include <atomic>
 #include <memory>
 #include <stdexcept>
@@ -198,8 +198,8 @@ TEST_F(FunctionEndTest, AfterMarkingHasBegunOnAThreadThatWasScanned) {
   }
 }
 
-// Taken out after the thread's stack was scanned and before the driver comes to the record. It comes late: it
-// has a long table of roots to look at first.
+// Taken out after the thread's stack was scanned and before the driver comes to the record. It
+// comes late: it has a long table of roots to look at first.
 TEST_F(FunctionEndTest, StoppedBetweenTheScansOfStackAndRecord) {
   if (!rt::HooksWork()) GTEST_SKIP() << "nothing runs beside marking";
   static std::atomic<bool> collected;
@@ -348,8 +348,8 @@ struct Counting {
   void operator()(LifeNode*) const { ++count->called; }
 };
 
-// Objects of which some have a cleanup and some a finalizer. Drops them and stops functions in any order;
-// returns how often something was stopped twice.
+// Objects of which some have a cleanup and some a finalizer. Drops them and stops functions in any
+// order; returns how often something was stopped twice.
 int StopSome(TestRng& rng, std::vector<std::shared_ptr<Count>>& all) {
   constexpr size_t kEach = 40;
   const size_t first = all.size();
@@ -379,8 +379,8 @@ int StopSome(TestRng& rng, std::vector<std::shared_ptr<Count>>& all) {
   return wrong;
 }
 
-// Threads stop what may just have been found dead, or runs: each function is called or stopped, and never
-// both.
+// Threads stop what may just have been found dead, or runs: each function is called or stopped, and
+// never both.
 TEST_F(LifeFunctionsTest, EachIsCalledOrStopped) {
   constexpr int kThreads = 3;
   constexpr size_t kRounds = 400 / kSlowdown;

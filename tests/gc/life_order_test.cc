@@ -1,6 +1,7 @@
-// What a collection decides while the program changes the graph: the order of finalizers, destructors
-// that run before what they refer to is marked, records of objects that were scanned already. Most tests
-// hold the collector at one point (marking_hooks.h), so that the order of events is the same each time.
+// What a collection decides while the program changes the graph: the order of finalizers,
+// destructors that run before what they refer to is marked, records of objects that were scanned
+// already. Most tests hold the collector at one point (marking_hooks.h), so that the order of
+// events is the same each time.
 #include <atomic>
 #include <chrono>
 #include <string>
@@ -10,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "tarn/finalizer.h"
 #include "tarn/gc_queue.h"
+#include "tarn/gc_weak_map.h"
 #include "tarn/gc_weak_ptr.h"
 #include "tests/gc/gc_test_util.h"
 #include "tests/gc/life_test_util.h"
@@ -375,6 +377,83 @@ TEST_F(LifeOrderTest, MadeStrongAndRegisteredWhileMarkingRuns) {
   EXPECT_EQ(13, finalized);
 }
 
+// The same when deaths have been decided and the dead are about to be revived: what was found dead
+// is gone for everybody, what lives takes new records, and those that were just stopped stay so.
+TEST_F(LifeOrderTest, WhenDeathsHaveBeenDecided) {
+  static std::atomic<int> finalized, cleaned, wrong;
+  for (int round = 0; round < 5; ++round) {
+    finalized = cleaned = wrong = 0;
+    gc_root<LifeNode> live, other;
+    gc_weak_root<LifeNode> of_live, of_dead, of_finalized, of_kept, fresh;
+    gc_weak_map<LifeNode, LifeNode> map;
+    gc_queue<LifeNode> queue;
+    Cleanup stopped;
+    rt::OnDeepStack([&] {
+      live = make_gc<LifeNode>(1, nullptr, nullptr);
+      other = make_gc<LifeNode>(2, nullptr, nullptr);
+      of_live = live.get();
+      of_dead = make_gc<LifeNode>(3, nullptr, nullptr);
+      LifeNode* f = make_gc<LifeNode>(4, nullptr, nullptr);
+      f->next = make_gc<LifeNode>(5, nullptr, nullptr);
+      of_finalized = f;
+      of_kept = f->next.get();
+      ASSERT_TRUE(SetFinalizer(f, [](LifeNode* p) {
+                    wrong += p->next->value != 5;
+                    ++finalized;
+                  }).ok());
+      stopped = *AddCleanup(live.get(), [] { ++wrong; });
+      map.set(live, make_gc<LifeNode>(6, nullptr, nullptr));
+      map.set(other, make_gc<LifeNode>(7, nullptr, nullptr));
+    });
+    rt::WhenDecided([&] {
+      EXPECT_EQ(live.get(), of_live.get());
+      EXPECT_EQ(nullptr, of_dead.get());
+      EXPECT_EQ(nullptr, of_finalized.get());
+      ASSERT_NE(nullptr, of_kept.get());
+      EXPECT_EQ(5, of_kept.get()->value);
+      EXPECT_TRUE(stopped.Stop());
+      LifeNode* c = make_gc<LifeNode>(8, nullptr, nullptr);
+      ASSERT_TRUE(AddCleanup(live.get(), [c] {
+                    wrong += c->value != 8;
+                    ++cleaned;
+                  }).ok());
+      ASSERT_TRUE(SetFinalizer(other.get(), [c](LifeNode* p) {
+                    wrong += c->value != 8 || p->value != 2;
+                    ++finalized;
+                  }).ok());
+      LifeNode* n = make_gc<LifeNode>(9, nullptr, nullptr);
+      fresh = n;
+      ASSERT_TRUE(queue.Register(n).ok());
+      EXPECT_TRUE(map.erase(other));
+      EXPECT_EQ(6, map.get(live)->value);
+      map.set(live, make_gc<LifeNode>(10, nullptr, nullptr));
+      map.set(n, make_gc<LifeNode>(11, nullptr, nullptr));
+    });
+    OnOtherThread([&] {
+      for (int i = 0; i < 20000; ++i) make_gc<LifeNode>(-1, nullptr, nullptr);
+      EXPECT_EQ(10, map.get(live)->value);
+      ASSERT_NE(nullptr, fresh.get());
+      EXPECT_EQ(11, map.get(fresh.get())->value);
+      EXPECT_EQ(nullptr, queue.Poll());
+    });
+    EXPECT_EQ(1u, RunAllReady());
+    EXPECT_EQ(1, finalized);
+    live = nullptr;
+    other = nullptr;
+    Collect();
+    EXPECT_EQ(2u, RunAllReady());
+    OnOtherThread([&] {
+      LifeNode* n = queue.Poll();
+      ASSERT_NE(nullptr, n);
+      EXPECT_EQ(9, n->value);
+    });
+    EXPECT_EQ(2, finalized);
+    EXPECT_EQ(1, cleaned);
+    EXPECT_EQ(0, wrong);
+    EXPECT_EQ(0u, map.size());
+  }
+}
+
 // Objects made while marking runs are alive in that cycle, with all their records.
 TEST_F(LifeOrderTest, MadeWhileMarkingRuns) {
   static std::atomic<int> destroyed, finalized;
@@ -404,8 +483,8 @@ TEST_F(LifeOrderTest, MadeWhileMarkingRuns) {
 
 // --- Cycles ---
 
-// Two objects with finalizers that refer to each other keep each other, as documented, and so do all that
-// they lead to; without one of the links they are finalized in order.
+// Two objects with finalizers that refer to each other keep each other, as documented, and so do
+// all that they lead to; without one of the links they are finalized in order.
 template <class Node>
 void CycleOfTwo() {
   g_order.clear();

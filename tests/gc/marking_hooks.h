@@ -1,7 +1,8 @@
-// Shared by tests that need something to happen at one point of a collection: while marking runs, or when
-// deaths have been decided. Both make a thread of the collector wait inside a function of the program
-// (a Trace method, a destructor at the sweep), which only a test may do. Every wait has an end.
-// Not with the world stopped (GODEBUG=gcstoptheworld): see HooksWork.
+// Shared by tests that need something to happen at one point of a collection: while marking runs,
+// or when deaths have been decided. Both make a thread of the collector wait inside a function of
+// the program (a Trace method, a destructor at the sweep), which only a test may do. Every wait has
+// an end. Not with the world stopped, nor where allocations collect (GODEBUG=gcstoptheworld,
+// gcstress): see HooksWork.
 #ifndef TARN_TESTS_GC_MARKING_HOOKS_H_
 #define TARN_TESTS_GC_MARKING_HOOKS_H_
 
@@ -21,7 +22,10 @@
 
 namespace tarn::rt {
 
-inline bool HooksWork() { return Instance::Get().settings().stop_the_world == 0; }
+inline bool HooksWork() {
+  const Settings& settings = Instance::Get().settings();
+  return settings.stop_the_world == 0 && settings.gc_stress == 0;
+}
 
 // Whether the object is marked in the cycle that runs. Inside a hook.
 inline bool IsMarkedNow(Hidden h) {
@@ -45,8 +49,8 @@ bool SpinUntil(F&& done, std::chrono::milliseconds most) {
   return true;
 }
 
-// Like OnOtherThread, and whoever gets the memory of its stack next finds none of its words there: they
-// lie deeper than its own.
+// Like OnOtherThread, and whoever gets the memory of its stack next finds none of its words there:
+// they lie deeper than its own.
 template <class F>
 void OnDeepStack(F&& f) {
   OnOtherThread([&] {
@@ -88,9 +92,9 @@ struct MarkingStop {
   static inline Gate gate;
 };
 
-// Runs f() on a thread of its own while a collection marks: all stacks have been scanned, and nothing has
-// been marked that is reachable through `behind` alone (which this function owns from then on). Returns
-// when the collection is over. f may allocate, not collect.
+// Runs f() on a thread of its own while a collection marks: all stacks have been scanned, and
+// nothing has been marked that is reachable through `behind` alone (which this function owns from
+// then on). Returns when the collection is over. f may allocate, not collect.
 template <class F>
 void DuringMarking(gc_root<char>& behind, F&& f) {
   gc_root<MarkingStop> stop;
@@ -119,6 +123,20 @@ struct DecidedStop {
   ~DecidedStop() { gate.Pass(std::chrono::seconds(5)); }
   static inline Gate gate;
 };
+
+// Runs f() on a thread of its own when deaths have been decided: what comes back to life is not
+// marked yet, and all barriers are on. Returns when the collection is over. f is quick, and does
+// not collect.
+template <class F>
+void WhenDecided(F&& f) {
+  OnDeepStack([] { make_gc<DecidedStop>(); });
+  DecidedStop::gate.Arm();
+  std::thread collector([] { Collect(); });
+  EXPECT_TRUE(DecidedStop::gate.WaitUntilReached());
+  OnOtherThread(std::forward<F>(f));
+  DecidedStop::gate.Open();
+  Blocked([&] { collector.join(); });
+}
 
 }  // namespace tarn::rt
 

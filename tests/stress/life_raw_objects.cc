@@ -135,8 +135,9 @@ RawThing* RawWorker::Make(int depth) {
   return t;
 }
 
-// A subtree goes from one tree to another, and the tree that gave it, or the one that has it now, or both are
-// dropped: what was found through one table is known to another object only, or to none.
+// A subtree goes from one tree to another, and the tree that gave it, or the one that has it now,
+// or both are dropped: what was found through one table is known to another object only, or to
+// none.
 void RawWorker::Move() {
   RawThing*& a = table_->slots[rng_.Below(RawTable::kSlots)];
   RawThing*& b = table_->slots[rng_.Below(RawTable::kSlots)];

@@ -1,6 +1,6 @@
-// Part of life_stress: objects whose pointers are written without barriers, with finalizers and destructors
-// that take apart what they refer to. Trees of them hang in tables which are themselves scanned
-// conservatively, so that an object may be found, changed and dropped without any barrier.
+// Part of life_stress: objects whose pointers are written without barriers, with finalizers and
+// destructors that take apart what they refer to. Trees of them hang in tables which are themselves
+// scanned conservatively, so that an object may be found, changed and dropped without any barrier.
 #ifndef TARN_TESTS_STRESS_LIFE_RAW_OBJECTS_H_
 #define TARN_TESTS_STRESS_LIFE_RAW_OBJECTS_H_
 

@@ -1,10 +1,10 @@
-// life_stress --seconds S --threads N [--seed X] [--raw 1]: threads make objects with finalizers, cleanups,
-// destructors, weak references and entries of weak maps, and drop them, beside collections. Every object
-// carries its number and what has happened to it; a wrong order, a second call or a lost object ends the
-// program with a message. With --raw 1 the objects have pointers that are written without barriers instead
-// (life_raw_objects.h): then every collection scans all stacks twice, and looks into such objects again.
-// At the end everything that was registered must have been called, but for what
-// stale words on stacks still hold.
+// life_stress --seconds S --threads N [--seed X] [--raw 1]: threads make objects with finalizers,
+// cleanups, destructors, weak references and entries of weak maps, and drop them, beside
+// collections. Every object carries its number and what has happened to it; a wrong order, a second
+// call or a lost object ends the program with a message. With --raw 1 the objects have pointers
+// that are written without barriers instead (life_raw_objects.h): then every collection scans all
+// stacks twice, and looks into such objects again. At the end everything that was registered must
+// have been called, but for what stale words on stacks still hold.
 #include <atomic>
 #include <chrono>
 #include <cinttypes>
@@ -214,7 +214,8 @@ void RunRawFor(int seconds, int threads, uint64_t seed) {
   RunWorkers(seconds, threads, seed, [](uint64_t s) { return stress::RawWorker(s); });
 }
 
-// Objects that wait are found dead one after the other: chains of entries, cleanups behind finalizers.
+// Objects that wait are found dead one after the other: chains of entries, cleanups behind
+// finalizers.
 void LetAllDie() {
   for (int i = 0; i < 12; ++i) {
     std::thread([] {
