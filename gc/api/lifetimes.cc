@@ -2,6 +2,7 @@
 // I1 Whoever adds a record while marking runs shades what it keeps alive, and the object itself, inside
 //    the runtime.
 #include <cstdio>
+#include <cstring>
 #include <new>
 #include <string>
 
@@ -15,6 +16,9 @@
 #include "tarn/finalizer.h"
 #include "tarn/gc_queue.h"
 #include "tarn/internal/mutator_block.h"
+
+// Of LeakSanitizer, if the program has it.
+extern "C" __attribute__((weak)) void __lsan_ignore_object(const void* p);
 
 namespace tarn {
 
@@ -242,6 +246,13 @@ Outcome TryRegister(rt::Guardian* g, void* p, size_t shared_bytes) {
 void ShadeWords(const uintptr_t* words, size_t n) noexcept {
   LifeScope scope;
   for (size_t i = 0; i < n; ++i) scope.ShadeAnyIfMarking(words[i]);
+}
+
+void* NewBox(size_t bytes) {
+  void* box = ::operator new(bytes);
+  std::memset(box, 0, bytes);
+  if (__lsan_ignore_object != nullptr) __lsan_ignore_object(box);
+  return box;
 }
 
 void Hold(HeldWords& held) noexcept {

@@ -58,6 +58,10 @@ inline HeldWords::~HeldWords() {
   if (is_listed) Release(*this);
 }
 
+// Zeroed memory from operator new, so that padding holds no stale pointer. A leak checker does not report it:
+// it does not look into tarn's memory.
+void* NewBox(size_t bytes);
+
 // Ends a function object that is in no record; `held` may hold its words.
 inline void EndFunction(const CallbackType& type, uintptr_t data, HeldWords& held) noexcept {
   type.destroy(data);
@@ -101,8 +105,7 @@ struct Boxed {
       if constexpr (!std::is_empty_v<F>) std::memcpy(&data, &f, sizeof(F));
       return data;
     } else {
-      void* box = ::operator new(kBytes);
-      std::memset(box, 0, kBytes);  // padding holds no stale pointer
+      void* box = NewBox(kBytes);
       held.words = static_cast<const uintptr_t*>(box);
       held.count = kWords;
       Hold(held);
