@@ -13,6 +13,8 @@
 // values through such an object stays until the key of that value dies).
 // Errors: a key or value that is not in the heap aborts with a message; a null key is never found;
 // std::bad_alloc when the system refuses memory for an entry or a map.
+// A value with a finalizer that leads to its own key keeps both until the entry is erased: what an object
+// with a finalizer refers to stays alive.
 // Thread-safety: all operations of all threads at once, except clear(), assignment and the end of the map.
 // May collect: no. Blocks: shortly, on a lock. Erasing very often while a collection marks helps it, and may
 // wait some milliseconds.
