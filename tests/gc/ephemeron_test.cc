@@ -16,6 +16,7 @@
 #include "tests/gc/life_test_util.h"
 #include "tests/gc/manual_collections.h"
 #include "tests/gc/marking_hooks.h"
+#include "tests/support/polled_mutex.h"
 #include "tests/support/test_seed.h"
 
 namespace tarn {
@@ -511,7 +512,7 @@ TEST_F(EphemeronTest, SharedWeakReferencesBesideCollections) {
   constexpr size_t kSlots = 32;
   const uint64_t seed = TestSeed();
   struct Slot {
-    std::mutex lock;
+    rt::PolledMutex lock;
     gc_weak_root<Summed> weak;
     uint64_t id = 0;
     std::atomic<uint64_t> gone_id{0};  // somebody has found this one gone
@@ -531,7 +532,7 @@ TEST_F(EphemeronTest, SharedWeakReferencesBesideCollections) {
         gc_weak_root<Summed> weak;
         uint64_t id;
         {
-          std::lock_guard<std::mutex> hold(slot.lock);
+          std::lock_guard<rt::PolledMutex> hold(slot.lock);
           weak = slot.weak;
           id = slot.id;
         }
@@ -540,7 +541,7 @@ TEST_F(EphemeronTest, SharedWeakReferencesBesideCollections) {
         if (s == nullptr) {
           if (id != 0) slot.gone_id = id;
           ++gone;
-          std::lock_guard<std::mutex> hold(slot.lock);
+          std::lock_guard<rt::PolledMutex> hold(slot.lock);
           if (slot.id != id) continue;
           slot.id = next_id++;
           Summed* n = NewSummed(slot.id);
