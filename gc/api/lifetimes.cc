@@ -117,8 +117,9 @@ Outcome LocateWhole(LifeScope& scope, const void* p, size_t shared_bytes, rt::Ob
 
 bool RefersToObject(LifeScope& scope, const rt::ObjectRef& object, const void* p,
                     size_t shared_bytes, const void* arg, const Special& s) {
-  const uintptr_t begin = shared_bytes != 0 ? reinterpret_cast<uintptr_t>(p) : object.base;
-  const size_t bytes = shared_bytes != 0 ? shared_bytes : rt::SlotBytes(scope.heap(), object);
+  const bool is_shared = shared_bytes != 0 && SharesSlots(scope, object);
+  const uintptr_t begin = is_shared ? reinterpret_cast<uintptr_t>(p) : object.base;
+  const size_t bytes = is_shared ? shared_bytes : rt::SlotBytes(scope.heap(), object);
   return Captures(s, begin, bytes) || reinterpret_cast<uintptr_t>(arg) - begin < bytes;
 }
 

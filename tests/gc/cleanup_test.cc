@@ -126,6 +126,9 @@ TEST_F(CleanupTest, RefusesTheObjectAsArgumentOrCapture) {
         n, [](void*) {}, static_cast<void*>(&n->next))));
     EXPECT_TRUE(refused(AddCleanup(n, [n] { n->value = 1; })));
     EXPECT_TRUE(refused(AddCleanup(&n->next, [n, m] { n->value = m->value; })));
+    auto* const buffer = static_cast<char*>(AllocateBytes(1000, Scan::kNone));
+    EXPECT_TRUE(refused(AddCleanup(
+        buffer, [](char*) {}, buffer + 500)));
     EXPECT_TRUE(refused(AddCleanup(&g_global, [] {})));
     EXPECT_TRUE(refused(AddCleanup(static_cast<LifeNode*>(nullptr), [] {})));
     EXPECT_TRUE(AddCleanup(
