@@ -19,10 +19,10 @@ using bench::Workload;
 
 const std::vector<const Workload*>& Workloads() {
   static const std::vector<const Workload*> all = {
-      &bench::kBinaryTrees, &bench::kGcBench,   &bench::kGcBenchXl, &bench::kMark,
-      &bench::kChurn,       &bench::kAlloc,     &bench::kPauses,    &bench::kPacing,
-      &bench::kMessages,    &bench::kStringMap, &bench::kWideArray, &bench::kLongList,
-      &bench::kServer,      &bench::kSpike,
+      &bench::kBinaryTrees, &bench::kGcBench,   &bench::kGcBenchXl,  &bench::kMark,
+      &bench::kChurn,       &bench::kAlloc,     &bench::kPauses,     &bench::kPacing,
+      &bench::kMessages,    &bench::kStringMap, &bench::kWideArray,  &bench::kLongList,
+      &bench::kServer,      &bench::kSpike,     &bench::kFinalizers,
   };
   return all;
 }

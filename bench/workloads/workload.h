@@ -39,7 +39,7 @@ struct Workload {
 };
 
 extern const Workload kBinaryTrees, kGcBench, kGcBenchXl, kMark, kChurn, kAlloc, kPauses, kPacing,
-    kMessages, kStringMap, kWideArray, kLongList, kServer, kSpike;
+    kMessages, kStringMap, kWideArray, kLongList, kServer, kSpike, kFinalizers;
 
 // SplitMix64. Below(n): 0 <= result < n, n <= 2^32.
 class Rng {

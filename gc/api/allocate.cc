@@ -27,7 +27,9 @@ namespace {
 // Memory was refused: by the soft limit, which a collection may help and which gives way then; or by
 // the hard limit or the system.
 template <class F>
-void* TakeAtLimit(Instance& instance, ThreadCache& cache, size_t bytes, F& take) {
+void* TakeAtLimit(Instance& instance, Mutator& m, size_t bytes, F& take) {
+  constexpr int kMaxCollections = 4;
+  ThreadCache& cache = *m.cache;
   rt::Collector& collector = instance.collector();
   rt::PageHeap& pages = instance.heap().pages();
   // relaxed: a limit that has just changed holds from the next request on.
@@ -39,9 +41,11 @@ void* TakeAtLimit(Instance& instance, ThreadCache& cache, size_t bytes, F& take)
   if (p != nullptr) return p;
   cache.SetAtSoftLimit(rt::SoftLimit::kPass);
   p = take(cache);
-  if (p == nullptr) {
+  for (int i = 0; p == nullptr && i < kMaxCollections; ++i) {
+    const uint64_t have_run = collector.finalizers().run_count();
     collector.CollectNow();
     p = take(cache);
+    if (p == nullptr && !collector.WaitForDestructors(m, have_run)) break;
   }
   cache.SetAtSoftLimit(rt::SoftLimit::kRefuse);
   return p;
@@ -58,7 +62,7 @@ template <class F>
   instance.collector().SlowPathTaken(m, bytes);
   void* p = take(*m.cache);
   if (p == nullptr) [[unlikely]]
-    p = TakeAtLimit(instance, *m.cache, bytes, take);
+    p = TakeAtLimit(instance, m, bytes, take);
   if (m.options().precise_roots) m.gc->fresh = p;
   return p;
 }

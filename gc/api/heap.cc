@@ -3,6 +3,7 @@
 
 #include "gc/api/instance.h"
 #include "gc/collect/verifier.h"
+#include "runtime/heap/span_walk.h"
 #include "runtime/heap/thread_cache.h"
 #include "runtime/thread/stop_world.h"
 #include "runtime/thread/thread_registry.h"
@@ -55,16 +56,10 @@ rt::ThreadCache::Unused UnusedInRuns() {
 }
 
 void CountBySize(rt::Heap& heap, const rt::ThreadCache::Unused& unused, MemStats& s) {
-  rt::Cage& cage = heap.cage();
-  for (size_t page = 0; page < cage.committed_pages();) {
-    if (!cage.Entry(page).in_use()) {
-      ++page;
-      continue;
-    }
-    const rt::Span* span = cage.SpanAt(page);
-    s.by_size[heap.classes().Info(span->span_class).size_class].objects += span->alloc_count;
-    page += span->npages;
-  }
+  rt::ForEachSpan(heap.cage(), [&](const rt::Span& span, size_t) {
+    if (span.IsHeapMemory())
+      s.by_size[heap.classes().Info(span.span_class).size_class].objects += span.alloc_count;
+  });
   for (size_t c = 0; c < internal::kNumSizeClasses; ++c) {
     MemStats::BySize& by = s.by_size[c];
     by.size = internal::kClassBytes[c];
@@ -83,7 +78,7 @@ void FillFromLedger(Instance& instance, const rt::ThreadCache::Unused& unused, M
   s.mallocs = HeapStats::Get(st.allocated_objects) - unused.slots + tiny;
   s.frees = HeapStats::Get(st.freed_objects) + tiny;
   s.heap_objects = s.mallocs - s.frees;
-  s.heap_sys = HeapStats::Get(st.mapped_pages) * kPageBytes;
+  s.heap_sys = (HeapStats::Get(st.mapped_pages) - HeapStats::Get(st.lent_pages)) * kPageBytes;
   s.heap_inuse = HeapStats::Get(st.in_use_pages) * kPageBytes;
   s.heap_idle = s.heap_sys - s.heap_inuse;
   s.heap_released = HeapStats::Get(st.released_pages) * kPageBytes;
@@ -93,6 +88,7 @@ void FillFromLedger(Instance& instance, const rt::ThreadCache::Unused& unused, M
              instance.collector().queue().allocated_bytes() +
              instance.collector().roots().cells().bytes();
   s.external = HeapStats::Get(st.external_bytes);
+  s.mapped = HeapStats::Get(st.lent_pages) * kPageBytes;
   s.limited_bytes = heap.pages().MemoryBytes();
   s.hard_limit_refusals = HeapStats::Get(heap.pages().limits().hard_refusals);
   // What else the system has given: tables of the page allocator, records of threads and types.

@@ -68,6 +68,8 @@ void OnDetaching(Mutator& m) {
   }
   m.cache = nullptr;
   Instance::IfStarted()->collector().roots().ClearThreadCallbacks(*m.gc);
+  Instance::IfStarted()->collector().roots().cells().GiveBack(m.gc->root_cells, 0);
+  Instance::IfStarted()->collector().specials().pool().GiveBack(m.gc->records, 0);
   // Grey items of a cycle that is over must not reach the next one.
   if (Instance::IfStarted()->collector().phase().Get() != Phase::kMark) m.gc->sink.Drop();
   m.gc->~MutatorGc();

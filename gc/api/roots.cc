@@ -32,14 +32,16 @@ namespace internal {
 
 std::atomic<uintptr_t>* NewRootCell() {
   rt::Roots& roots = TheRoots();
+  rt::MutatorGc& gc = ThisThread();
   rt::RuntimeScope scope;
-  return roots.cells().New();
+  return roots.cells().New(gc.root_cells);
 }
 
 void FreeRootCell(std::atomic<uintptr_t>* cell) {
   rt::Roots& roots = TheRoots();
+  rt::MutatorGc& gc = ThisThread();
   rt::RuntimeScope scope;
-  roots.cells().Free(cell);
+  roots.cells().Free(gc.root_cells, cell);
 }
 
 // The list is changed inside the runtime, so a handshake sees it whole.

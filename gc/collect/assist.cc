@@ -5,6 +5,14 @@
 #include "runtime/base/clock.h"
 
 namespace tarn::rt {
+namespace {
+
+// Without a goal a unit of work pays for any number of bytes.
+void AddCredit(int64_t& balance, int64_t bytes) {
+  if (__builtin_add_overflow(balance, bytes, &balance)) balance = INT64_MAX;
+}
+
+}  // namespace
 
 void Assists::Begin(uint32_t cycle, const AssistRatio& ratio) {
   SetRatio(ratio);
@@ -36,7 +44,7 @@ int64_t Assists::Steal(const AssistDemand& demand, const AssistRatio& ratio, int
   if (got.work <= 0) return 0;
   // A race lets two threads steal the same work once; the pool is then negative for a while.
   stolen_.fetch_add(static_cast<uint64_t>(got.work), std::memory_order_relaxed);
-  balance += got.bytes;
+  AddCredit(balance, got.bytes);
   return got.work;
 }
 
@@ -62,7 +70,7 @@ bool Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
   const int64_t start = MonotonicNanos();
   // What other threads do while this one waits for a CPU is not the collector's.
   const int64_t cpu_start = ThreadCpuNanos();
-  Marker marker(heap_, layouts_, queue_);
+  Marker marker(heap_, layouts_, queue_, &specials_);
   marker.Start(/*exclusive=*/false);
   MarkStats stats;
   for (;;) {
@@ -79,7 +87,7 @@ bool Assists::ChargeSlow(MutatorGc& gc, uint64_t bytes) {
   if (marker.work() != 0) gc.shaded = true;
   assist_scanned_.fetch_add(stats.scanned, std::memory_order_relaxed);
   workers_.AddAssist(stats);
-  gc.assist_balance += BytesFor(static_cast<int64_t>(stats.scanned), r);
+  AddCredit(gc.assist_balance, BytesFor(static_cast<int64_t>(stats.scanned), r));
   const int64_t took = ThreadCpuNanos() - cpu_start;
   time_.fetch_add(took, std::memory_order_relaxed);
   cycle_time_.fetch_add(took, std::memory_order_relaxed);

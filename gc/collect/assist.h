@@ -23,8 +23,9 @@ namespace tarn::rt {
 
 class Assists {
  public:
-  Assists(Heap& heap, const LayoutTable& layouts, MarkQueue& queue, MarkWorkers& workers)
-      : heap_(heap), layouts_(layouts), queue_(queue), workers_(workers) {}
+  Assists(Heap& heap, const LayoutTable& layouts, MarkQueue& queue, MarkWorkers& workers,
+          Specials& specials)
+      : heap_(heap), layouts_(layouts), queue_(queue), workers_(workers), specials_(specials) {}
 
   // The driver: assists are on from Begin to End.
   void Begin(uint32_t cycle, const AssistRatio& ratio);
@@ -58,6 +59,7 @@ class Assists {
   const LayoutTable& layouts_;
   MarkQueue& queue_;
   MarkWorkers& workers_;
+  Specials& specials_;
   // relaxed everywhere: see Charge.
   std::atomic<uint32_t> cycle_{0};
   std::atomic<uint32_t> limited_{0};

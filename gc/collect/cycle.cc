@@ -23,8 +23,12 @@ Collector::Collector(Heap& heap, const LayoutTable& layouts, PersistentAlloc& me
       layouts_(layouts),
       options_(options),
       roots_(heap, layouts, memory),
-      workers_(heap, layouts, queue_),
-      assists_(heap, layouts, queue_, workers_),
+      specials_(heap, memory),
+      finalizers_(specials_, memory,
+                  {&ShadeForLife, &RecordsOf, &BeginFinalizer, &EndFinalizer, &IsGateOpen, this}),
+      mappings_(heap, memory),
+      workers_(heap, layouts, queue_, specials_),
+      assists_(heap, layouts, queue_, workers_, specials_),
       sweep_debt_(heap),
       scavenger_(heap.pages(), {.procs = options.procs,
                                 .trace = options.scav_trace,
@@ -77,6 +81,7 @@ void Collector::DriverLoop() {
     const bool is_requested =
         static_cast<int32_t>(wanted - completed_.load(std::memory_order_relaxed)) > 0;
     FollowGroupLimit(MonotonicNanos());
+    finalizers_.WarnIfSlow(MonotonicNanos());
     CycleKind kind = CycleKind::kTriggered;
     if (!is_requested) {
       constexpr int64_t kLookNanos = 1'000'000'000;
@@ -99,6 +104,7 @@ void Collector::DriverLoop() {
     // relaxed: a thread that comes later waits for the next cycle, too.
     was_waited_for_ = waiting_for_room_.load(std::memory_order_relaxed) != 0;
     RunCycle(kind);
+    finalizers_.Kick();
     const HeapStats& stats = heap_.stats();
     PacerSweep sweep;
     sweep.live_at_start = stats.LiveBytes();
@@ -212,16 +218,22 @@ void Collector::RunConcurrent(CycleRecord& record, CycleKind kind) {
   TARN_CHECK(!AnyUnswept(heap_));
   VerifyPhaseEnd(VerifyPoint::kAllSwept);
   StartMarking(record, kind);
-  MarkUntilQuiet(record);
-  if (options_.verify || options_.check_mark) CheckMarksStopped();
+  MarkUntilQuiet(record, &weak_gate_);
+  const bool is_checked = options_.verify || options_.check_mark;
+  if (is_checked) CheckMarksStopped(/*is_decided=*/false);
   RescanStopped(record);
+  DecideDeaths(record);
+  if (is_checked && record.revived != 0) CheckMarksStopped(/*is_decided=*/true);
   VerifyPhaseEnd(VerifyPoint::kMarked);
   workers_.End();
   assists_.End();
+  EndDeadMappings(record);
   phase_.Move(Phase::kMark, Phase::kMarkTermination);
   state_.barrier_on.store(0, std::memory_order_relaxed);
   Round h3(heap_, layouts_, roots_, handshake_times_);
   RunH3(h3);
+  weak_gate_.Move(WeakGate::kOpen);
+  queue_.Thaw();
   queue_.DropFull();  // what barriers shaded since the last F: marked, or dead already
   record.end_pause = std::max(record.end_pause, h3.longest.load(std::memory_order_relaxed));
   FinishMarking(record);
@@ -287,17 +299,24 @@ WorkerPlan Collector::StartPacerLocked(CycleRecord& record, CycleKind kind) {
 void Collector::ScanGlobals(CycleRecord& record) {
   MarkSink sink(queue_);
   record.globals = roots_.ScanCells(sink) + roots_.ScanRanges(sink);
+  ScanLives(sink);
   globals_work_.store(record.globals, std::memory_order_relaxed);
 }
 
-// Marking is over when a whole F round brings nothing while the queue stayed empty since before it.
-void Collector::MarkUntilQuiet(CycleRecord& record) {
+// Marking is over when a whole F round brings nothing while the queue stayed empty since before it. Then
+// `gate` is left closing, and the queue frozen: nothing more is marked. A thread that attaches now may still
+// shade what a stale word on its stack names; if an assist marked that, nobody would mark the rest.
+void Collector::MarkUntilQuiet(CycleRecord& record, WeakGate* gate) {
   for (;;) {
+    queue_.Thaw();
     const uint32_t published = workers_.Drain();
+    queue_.Freeze();
+    if (gate != nullptr) gate->Move(WeakGate::kClosing);
     Round f(heap_, layouts_, roots_, handshake_times_);
     RunF(f);
     record.end_pause = std::max(record.end_pause, f.longest.load(std::memory_order_relaxed));
     if (f.shaded.load(std::memory_order_relaxed) == 0 && queue_.published() == published) return;
+    if (gate != nullptr) gate->Move(WeakGate::kOpen);
   }
 }
 
@@ -311,17 +330,25 @@ void Collector::FinishMarking(CycleRecord& record) {
   record.idle_cpu = totals.idle_cpu.load(std::memory_order_relaxed);
   record.assist_cpu = assists_.cycle_time();
   const int64_t now = MonotonicNanos();
-  record.mark_wall = now - mark_start_.load(std::memory_order_relaxed);
+  record.mark_wall = record.mark_end - mark_start_.load(std::memory_order_relaxed);
   record.goal = goal_.load(std::memory_order_relaxed);
-  const MarkProgress end = Progress();
+  MarkProgress end = Progress();
+  end.live = AddSigned(end.live, record.external_dropped);  // as it was when marking ended
   record.live_at_end = end.live;
   // Threads that allocate meanwhile add to both counters; what falls between the two reads is a run
   // or two.
   const uint64_t black = stats.black.load(std::memory_order_relaxed);
   const uint64_t external = HeapStats::Get(stats.external_bytes);
-  const LiveEstimate estimate = EstimateLive(
-      {record.marked, black, last_traced_, SaturatingSub(record.live_at_start, external)});
-  last_traced_ = record.marked;
+  // What came back for its destructor or finalizer is garbage that is not free yet.
+  const uint64_t traced = SaturatingSub(record.marked, record.revived);
+  LiveEstimate estimate =
+      EstimateLive({traced, black, last_traced_,
+                    SaturatingSub(record.live_at_start,
+                                  AddSigned(external, record.external_dropped) + last_revived_)});
+  estimate.floating += record.revived;
+  last_traced_ = traced;
+  last_revived_ = record.revived;
+  live_marked_.store(estimate.live, std::memory_order_relaxed);
   record.marked += black;
   HeapStats::Add(stats.live, record.marked - HeapStats::Get(stats.live));
   record.marked += external;
@@ -332,6 +359,7 @@ void Collector::FinishMarking(CycleRecord& record) {
   // marked, and must do so black.
   state_.black_gen.store(0, std::memory_order_relaxed);
   phase_.Move(Phase::kMarkTermination, Phase::kOff);
+  PublishDeaths(record);
   LockHolder hold(lock_);
   limiter_.StartTransition(now, /*marking=*/false, TakeUsed(now));
   limiter_.FinishTransition(now);
@@ -348,7 +376,7 @@ void Collector::FinishMarking(CycleRecord& record) {
   // With the world stopped nothing needs room for sweeping: it is done when it is needed.
   external_marked_ = external;
   CommitLocked(/*sweep_done=*/options_.stop_the_world != 0);
-  NoteRoomLocked(record.marked, black);
+  NoteRoomLocked(record.marked, black + record.revived);
   if (options_.stop_the_world == 0) sweep_debt_.Set(HeapStats::Get(stats.trigger));
 }
 

@@ -6,10 +6,12 @@
 //   3 mark: the driver, helpers and assists, until F rounds bring nothing new
 //   4 only if some roots or objects are written without barriers: stop the world, scan those and all
 //     stacks again, mark the rest
-//   5 H3: barriers off; flip: marks become allocation bits; set the next goal
-//   6 sweep in the background; allocation sweeps what it needs; then free pages may go back to the
+//   5 decide which objects with finalizers, weak references and the like are dead (cycle_deaths.cc), and
+//     unmap dead mappings (cycle_mappings.cc)
+//   6 H3: barriers off; flip: marks become allocation bits; set the next goal
+//   7 sweep in the background; allocation sweeps what it needs; then free pages may go back to the
 //     system (scavenger.h)
-// With GODEBUG=gcstoptheworld, 2 to 5 happen under one stop.
+// With GODEBUG=gcstoptheworld, 2 to 6 happen under one stop.
 // Not here: the steps themselves (handshakes.h, roots.h, marker.h, workers.h, assist.h, sweeper.h);
 // when and how much (gc/control/pacer.h).
 // I1 Between cycles: phase kOff, mark tables clear, every span of the heap's generation or the one
@@ -34,9 +36,14 @@
 #include "gc/collect/sweeper.h"
 #include "gc/collect/verifier.h"
 #include "gc/collect/workers.h"
+#include "gc/control/allocation_nap.h"
 #include "gc/control/cpu_limiter.h"
 #include "gc/control/live_estimate.h"
 #include "gc/control/pacer.h"
+#include "gc/life/finalizers.h"
+#include "gc/life/mappings.h"
+#include "gc/life/specials.h"
+#include "gc/life/weak_gate.h"
 #include "gc/observe/gc_trace.h"
 #include "gc/observe/handshake_recorder.h"
 #include "runtime/base/lock.h"
@@ -94,6 +101,8 @@ class Collector {
   // one that runs, sweeps its share. Waits only when the world is to be stopped, in stress mode, or
   // shortly when the heap is past its goal.
   void SlowPathTaken(Mutator& m, uint64_t bytes);
+  // The thread has taken `bytes` that are free again when marking is over: it assists. Never starts a cycle.
+  void HelpMarking(Mutator& m, uint64_t bytes);
   // A cycle that begins after the call has ended, and everything is swept, on return.
   void CollectNow();
 
@@ -106,8 +115,12 @@ class Collector {
   int SetCpuLimit(int percent);
   // See WaitForRoom in cycle_limits.cc. `waits` is 0 at the first refusal.
   bool WaitForRoom(int& waits);
+  // See cycle_deaths.cc.
+  bool WaitForDestructors(Mutator& m, uint64_t before);
   // `bytes` more, or less, of memory outside the heap belong to objects. Never waits.
   void AdjustExternal(int64_t bytes);
+  // The external bytes contain `bytes` more already.
+  void ExternalHasGrown(uint64_t bytes);
   // Counts up when the CPU limiter begins to limit; a futex.
   std::atomic<uint32_t>& limiter_engagements() { return limiter_engagements_; }
   uint64_t last_limited_cycle() const {
@@ -117,6 +130,16 @@ class Collector {
   CycleTotals totals();
   const HandshakeRecorder& handshake_times() const { return handshake_times_; }
   Scavenger& scavenger() { return scavenger_; }
+  Specials& specials() { return specials_; }
+  Finalizers& finalizers() { return finalizers_; }
+  WeakGate& weak_gate() { return weak_gate_; }
+  Mappings& mappings() { return mappings_; }
+  // Before a mapping of `bytes` is made: starts a cycle that would end dead ones, if many were made since the
+  // last, or waits for it. Outside the runtime.
+  void PaceMappings(size_t bytes, bool is_unseen_memory);
+  // Before one is charged with `bytes`: waits while they would pass the soft limit and a cycle may help. Outside
+  // the runtime.
+  void WaitForMappingRoom(uint64_t bytes);
   double GcCpuFraction();
 
   // The driver is no mutator: a stopped world does not stop its sweeping. Whoever has stopped the
@@ -141,6 +164,10 @@ class Collector {
   int64_t NapNanosFor(uint64_t bytes) const;
   bool IsPastGoal(uint64_t bytes) const;
   bool IsFarPastGoal(uint64_t bytes) const;
+  bool IsRunningAway(uint64_t bytes) const;
+  BacklogWait WaitForBacklog(uint64_t bytes) const;
+  uint64_t Backlog() const;
+  void LetDestructorsRun(Mutator& m, uint64_t taken);
   bool IsCycleWanted() const;
   template <class F>
   void Hold(F&& wait);
@@ -173,8 +200,23 @@ class Collector {
   void RunConcurrent(CycleRecord& record, CycleKind kind);
   void RunStopped(CycleRecord& record);
   void StartMarking(CycleRecord& record, CycleKind kind);
-  void MarkUntilQuiet(CycleRecord& record);
-  void CheckMarksStopped();
+  void MarkUntilQuiet(CycleRecord& record, WeakGate* gate = nullptr);
+  static void ShadeForLife(void* self, Mutator& m, uintptr_t p);
+  void ScanLives(MarkSink& sink);
+  static RecordPool::Own& RecordsOf(Mutator& m);
+  static void BeginFinalizer(Mutator& m, internal::HeldWords& box);
+  static void EndFinalizer(Mutator& m, internal::HeldWords& box);
+  static bool IsGateOpen(void* self);
+  void Revive();
+  void DecideDeaths(CycleRecord& record);
+  void DecideDeathsStopped(CycleRecord& record);
+  uint64_t MarkedSoFar();
+  void PublishDeaths(const CycleRecord& record);
+  void EndDeadMappings(CycleRecord& record);
+  void DrainStopped();
+  void CheckMarksStopped(bool is_decided);
+  void VerifyFromRecords(bool is_decided);
+  void VisitRevived(LifeVisitor& visitor);
   void VerifyPhaseEnd(VerifyPoint point);
   void RescanStopped(CycleRecord& record);
   void FinishMarking(CycleRecord& record);
@@ -193,6 +235,12 @@ class Collector {
   const CollectorOptions options_;
   MarkQueue queue_;
   Roots roots_;
+  Specials specials_;
+  Finalizers finalizers_;
+  WeakGate weak_gate_;
+  Mappings mappings_;
+  Deaths deaths_;           // the driver's, from their decision to the flip
+  bool had_ready_ = false;  // the driver's: something waited for finalizers when marking began
   MarkWorkers workers_;
   Assists assists_;
   SweepDebt sweep_debt_;
@@ -212,8 +260,10 @@ class Collector {
   int64_t idle_mark_seen_ ABSL_GUARDED_BY(lock_) = 0;
   int64_t limiter_wall_ ABSL_GUARDED_BY(lock_) = 0;
   CycleTotals totals_ ABSL_GUARDED_BY(lock_);
+  uint64_t last_revived_ = 0;
   uint64_t last_traced_ = 0;  // the driver's: what the last cycle marked, without black allocation
-  Lock cycle_lock_;           // held by the driver during a cycle, by fork() around it
+  std::atomic<uint64_t> live_marked_{0};  // what it found that will live on
+  Lock cycle_lock_;                       // held by the driver during a cycle, by fork() around it
   std::atomic<uint32_t> forks_waiting_{0};  // futex: the driver lets them go first
 
   std::atomic<uint32_t> driver_held_{0};      // futex: the driver sleeps on it between two spans

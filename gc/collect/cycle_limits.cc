@@ -37,7 +37,8 @@ MemoryReading Collector::ReadMemory() const {
   constexpr int kTries = 10;  // the counters are not read at one moment
   for (int i = 0; i < kTries; ++i) {
     const uint64_t external = HeapStats::Get(stats.external_bytes);
-    const uint64_t held = HeapStats::Get(stats.in_use_pages) + HeapStats::Get(stats.released_pages);
+    const uint64_t held = HeapStats::Get(stats.in_use_pages) +
+                          HeapStats::Get(stats.released_pages) + HeapStats::Get(stats.lent_pages);
     r.heap_free = SaturatingSub(HeapStats::Get(stats.mapped_pages), held) * kPageBytes;
     const uint64_t freed = HeapStats::Get(stats.freed_bytes);
     r.object_bytes = SaturatingSub(HeapStats::Get(stats.allocated_bytes), freed) + external;
@@ -289,10 +290,14 @@ void Collector::AdjustExternal(int64_t bytes) {
   while (!external.compare_exchange_weak(
       have, std::min(have + static_cast<uint64_t>(bytes), kMaxBytes), std::memory_order_relaxed)) {
   }
+  ExternalHasGrown(static_cast<uint64_t>(bytes));
+}
+
+void Collector::ExternalHasGrown(uint64_t bytes) {
   Mutator* m = Mutator::Current();
   // What it owes it pays at its next slow path.
   if (m != nullptr && m->gc != nullptr && phase_.Get() == Phase::kMark) {
-    assists_.Owe(*m->gc, static_cast<uint64_t>(bytes));
+    assists_.Owe(*m->gc, bytes);
   }
   const HeapStats& stats = heap_.stats();
   // relaxed: a stale trigger is seen at the next call or slow path.

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "gc/collect/cycle.h"
 #include "gc/collect/mutator_gc.h"
@@ -19,6 +20,15 @@
 #include "runtime/thread/thread_registry.h"
 
 namespace tarn::rt {
+
+namespace {
+
+// As much garbage may wait for destructors before anybody waits for them, however small the heap.
+constexpr uint64_t kFreeBacklogBytes = uint64_t{8} << 20;
+// Of that, what is known to wait; see WaitForBacklog.
+constexpr uint64_t kLeastBacklogBytes = kFreeBacklogBytes / 2;
+
+}  // namespace
 
 // Starting a thread calls malloc, for whose lock nobody may wait inside the runtime (a stopped
 // thread may hold it), so it is done as a blocked thread.
@@ -83,6 +93,13 @@ bool Collector::IsFarPastGoal(uint64_t bytes) const {
   return goal != kNoGoal && heap_.stats().LiveBytes() + bytes > SaturatingAdd(goal, goal / 2);
 }
 
+// Whoever has paid waits here all the same: what is paid for is bytes scanned, and objects without
+// pointers have none, nor have destructors and what else keeps the end of marking waiting.
+bool Collector::IsRunningAway(uint64_t bytes) const {
+  const uint64_t goal = goal_.load(std::memory_order_relaxed);
+  return goal != kNoGoal && Overrun(heap_.stats().LiveBytes() + bytes, goal) != 0;
+}
+
 bool Collector::IsCycleWanted() const {
   return static_cast<int32_t>(requested_.load(std::memory_order_relaxed) -
                               completed_.load(std::memory_order_relaxed)) > 0;
@@ -113,6 +130,10 @@ bool Collector::RequestIfDue(uint64_t bytes, uint32_t& cycle) {
   return true;
 }
 
+void Collector::HelpMarking(Mutator& m, uint64_t bytes) {
+  if (phase_.Get() == Phase::kMark) Assist(m, bytes);
+}
+
 void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
   if (options_.stress != 0) [[unlikely]] {
     // relaxed: a counter.
@@ -134,11 +155,63 @@ void Collector::SlowPathTaken(Mutator& m, uint64_t bytes) {
   if (phase_.Get() == Phase::kOff) sweep_debt_.Pay(bytes);
   // A cycle that is due has not begun to mark: what is allocated until then is marked by nobody's
   // assists.
+  const uint32_t done = completed_.load(std::memory_order_relaxed);  // relaxed: the wait compares
+  uint64_t taken = 0;
   if (options_.stop_the_world == 0 && !assists_.limited() && IsPastGoal(bytes) && IsCycleWanted()) {
+    taken = std::max(m.cache->unflushed(), bytes);
     m.cache->FlushLive();
-    const uint32_t done = completed_.load(std::memory_order_relaxed);  // relaxed: the wait compares
     Hold([&] { FutexWait(completed_, done, NapNanosFor(bytes)); });
   }
+  if (Backlog() > kLeastBacklogBytes) {
+    taken = std::max({taken, m.cache->unflushed(), bytes});
+    m.cache->FlushLive();
+    LetDestructorsRun(m, taken);
+  }
+}
+
+// From when deaths are decided until the barriers are off no destructor begins.
+uint64_t Collector::Backlog() const {
+  const bool is_marking = phase_.Get() != Phase::kOff;
+  if (is_marking && weak_gate_.Get() != WeakGate::kOpen) return 0;
+  return finalizers_.backlog_bytes(is_marking);
+}
+
+// What has died since the last cycle is not known. So what the heap holds beyond what is alive
+// counts as waiting, too, but not as more than what is known to wait: most of it may be alive, or
+// need no destructors. Where cycles end in time it is no more than the bound.
+BacklogWait Collector::WaitForBacklog(uint64_t bytes) const {
+  // relaxed (all): a stale number waits once more or less.
+  const HeapStats& stats = heap_.stats();
+  const uint64_t live = live_marked_.load(std::memory_order_relaxed);
+  const uint64_t others = live + HeapStats::Get(stats.external_bytes);
+  const uint64_t known = Backlog();
+  const uint64_t unknown = SaturatingSub(stats.LiveBytes(), SaturatingAdd(others, known));
+  const uint64_t waiting = SaturatingAdd(known, std::min(known, unknown));
+  return BacklogWaitFor(
+      {waiting, std::max(kFreeBacklogBytes, live), bytes, finalizers_.bytes_each()});
+}
+
+// What waits for destructors is more than what is alive: the thread that runs them gets time.
+// Otherwise a program that makes such objects faster than they can be destroyed would fill the
+// machine with dead ones. `taken`: what the thread has allocated since the last call. A destructor
+// may wait for what this thread holds, so that the wait has an end also if none of them returns.
+void Collector::LetDestructorsRun(Mutator& m, uint64_t taken) {
+  constexpr uint64_t kPieceBytes = 4 << 10;  // a wait takes the timer slack, 50 us, at least
+  m.gc->backlog_owed += taken;
+  if (m.gc->backlog_owed < kPieceBytes) return;
+  const BacklogWait wait = WaitForBacklog(std::exchange(m.gc->backlog_owed, 0));
+  if (wait.runs == 0 || m.gc->running_finalizers != 0) return;
+  if (finalizers_.IsStalled(MonotonicNanos())) return;
+  RunBlocked([&] {
+    finalizers_.Kick();  // there may be no thread yet, as after fork()
+    const uint64_t before = finalizers_.run_count();
+    const int64_t until = MonotonicNanos() + wait.nanos;
+    do {
+      const timespec nap{0, static_cast<long>(wait.look_nanos)};
+      nanosleep(&nap, nullptr);
+    } while (finalizers_.run_count() - before < wait.runs && MonotonicNanos() < until &&
+             Backlog() > kLeastBacklogBytes);
+  });
 }
 
 void Collector::Assist(Mutator& m, uint64_t bytes) {
@@ -155,10 +228,15 @@ void Collector::Assist(Mutator& m, uint64_t bytes) {
   m.cache->SetMaxRunBytes(is_paid ? ThreadCache::kMaxRunBytes : kDebtRunBytes);
   // Before the first handshakes of marking are over nobody can pay. They are short, unless the driver
   // does not get a CPU: then the heap would grow as fast as memory can be written.
-  const bool waits = assists_.begun() ? !is_paid && IsPastGoal(bytes)
-                                      : !assists_.limited() && IsFarPastGoal(bytes);
+  const bool waits =
+      assists_.begun()
+          ? IsPastGoal(bytes) && (!is_paid || (!assists_.limited() && IsRunningAway(bytes)))
+          : !assists_.limited() && IsFarPastGoal(bytes);
   if (waits && phase_.Get() == Phase::kMark) {
     Hold([&] { queue_.WaitForPublished(published, NapNanosFor(bytes)); });
+  }
+  if (Backlog() > kLeastBacklogBytes) {
+    LetDestructorsRun(m, std::max(unflushed, bytes));
   }
 }
 
@@ -249,9 +327,11 @@ void Collector::PrepareFork() {
 void Collector::LockForFork() {
   lock_.Acquire();
   scavenger_.LockForFork();
+  finalizers_.LockForFork();
 }
 
 void Collector::ParentAfterFork() {
+  finalizers_.ParentAfterFork();
   scavenger_.ParentAfterFork();
   lock_.Release();
   cycle_lock_.Release();
@@ -263,6 +343,8 @@ void Collector::ChildAfterFork() {
   forks_waiting_.store(0, std::memory_order_relaxed);
   waiting_for_room_.store(0, std::memory_order_relaxed);
   workers_.ForgetThreads();
+  finalizers_.ChildAfterFork();
+  mappings_.ChildAfterFork();
   scavenger_.ChildAfterFork();
   queue_.ForgetWaiters();
   // The CPU clock of a process starts anew.

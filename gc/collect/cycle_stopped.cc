@@ -4,6 +4,7 @@
 
 #include "gc/collect/cycle.h"
 #include "gc/collect/handshakes.h"
+#include "gc/collect/life_roots.h"
 #include "gc/collect/sweeper.h"
 #include "gc/collect/verifier.h"
 #include "runtime/base/check.h"
@@ -29,19 +30,26 @@ class StopClock {
 
 }  // namespace
 
+// The queue is frozen, as MarkUntilQuiet leaves it.
+void Collector::DrainStopped() {
+  queue_.Thaw();
+  workers_.Drain(/*stopped=*/true);
+  queue_.Freeze();
+}
+
 // Before the stacks are scanned again, which would hide what the barriers missed; and once before the
 // threads hand over what their barriers have recorded, which would hide that marking ended too early.
-void Collector::CheckMarksStopped() {
+void Collector::CheckMarksStopped(bool is_decided) {
   {
     StopClock clock(handshake_times_);
     StopTheWorld stop;
     // What was read from places without barriers may be shaded only now.
-    if (!roots_.HasUnbarriered()) VerifyReachable(heap_, layouts_, roots_.cells());
+    if (!roots_.HasUnbarriered()) VerifyFromRecords(is_decided);
   }
   Round f(heap_, layouts_, roots_, handshake_times_);
   StopClock clock(handshake_times_);
   StopTheWorld stop(&OnStopForCheck, &f);
-  workers_.Drain(/*stopped=*/true);
+  DrainStopped();
   VerifyMarks(heap_, layouts_, roots_.cells(), MarkCheckExtent::kBarriered);
 }
 
@@ -67,8 +75,11 @@ void Collector::RescanStopped(CycleRecord& record) {
   {
     MarkSink sink(queue_);
     record.globals += roots_.ScanUnbarriered(sink);
+    // Objects that the program will see when they have died keep alive what they refer to now.
+    LifeRoots visitor(heap_, sink);
+    specials_.VisitUnmarkedContents(visitor, [&](uint16_t c) { return roots_.IsUnbarriered(c); });
   }
-  workers_.Drain(/*stopped=*/true);
+  DrainStopped();
   record.end_pause = std::max(record.end_pause, MonotonicNanos() - begin);
   if (options_.verify || options_.check_mark) {
     VerifyMarks(heap_, layouts_, roots_.cells(), MarkCheckExtent::kAll);
@@ -122,7 +133,9 @@ void Collector::RunStopped(CycleRecord& record) {
   roots_.ScanConstructing(sink);
   if (roots_.HasUnbarriered()) record.globals += roots_.ScanUnbarriered(sink);
   workers_.Drain(/*stopped=*/true);
+  DecideDeathsStopped(record);
   workers_.End();
+  EndDeadMappings(record);
   TARN_CHECK(!queue_.HasFull());
   phase_.Move(Phase::kMark, Phase::kMarkTermination);
   if (options_.verify || options_.check_mark) {

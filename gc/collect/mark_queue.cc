@@ -19,7 +19,7 @@ MarkBuffer* MarkBufferStack::Pop() {
   uint64_t head = head_.load(std::memory_order_acquire);
   for (;;) {
     MarkBuffer* b = Pointer(head);
-    if (b == nullptr) return nullptr;
+    if (b == nullptr || (head & kFrozen) != 0) return nullptr;
     // The link may be stale (I2 of the header).
     MarkBuffer* next = b->next.load(std::memory_order_relaxed);
     // acquire (both): pairs with the release in Push.

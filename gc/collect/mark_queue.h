@@ -20,6 +20,11 @@
 
 namespace tarn::rt {
 
+// Low bits of an item (I1 of marker.h).
+inline constexpr uintptr_t kItemTagMask = 7;
+inline constexpr uintptr_t kSliceTag = 1;
+inline constexpr uintptr_t kContentsTag = 2;
+
 struct MarkBuffer {
   static constexpr size_t kItems = 510;
   std::atomic<MarkBuffer*> next;  // relaxed: ordered by the head of the list
@@ -33,17 +38,25 @@ static_assert(sizeof(MarkBuffer) == 4096);
 class MarkBufferStack {
  public:
   void Push(MarkBuffer* b);
-  MarkBuffer* Pop();  // null if there is none
+  MarkBuffer* Pop();  // null if there is none, or if the stack is frozen
+  // From the return of Freeze to Thaw nothing is taken, not even by those that have begun to.
+  // relaxed (both): the exchange of one who was about to take fails on the new value; a buffer's content
+  // is ordered by its push.
+  void Freeze() { head_.fetch_or(kFrozen, std::memory_order_relaxed); }
+  void Thaw() { head_.fetch_and(~kFrozen, std::memory_order_relaxed); }
 
  private:
   static constexpr unsigned kShift = 12;  // buffers are aligned to 4096
   static constexpr unsigned kPointerBits = 36;
+  static constexpr uint64_t kFrozen = uint64_t{1} << kPointerBits;
+  static constexpr unsigned kTagShift = kPointerBits + 1;
   static MarkBuffer* Pointer(uint64_t head) {
-    return reinterpret_cast<MarkBuffer*>((head & ((uint64_t{1} << kPointerBits) - 1)) << kShift);
+    return reinterpret_cast<MarkBuffer*>((head & (kFrozen - 1)) << kShift);
   }
   // `b` with the tag after `old`'s.
   static uint64_t Head(const MarkBuffer* b, uint64_t old) {
-    return reinterpret_cast<uintptr_t>(b) >> kShift | ((old >> kPointerBits) + 1) << kPointerBits;
+    return reinterpret_cast<uintptr_t>(b) >> kShift | (old & kFrozen) |
+           ((old >> kTagShift) + 1) << kTagShift;
   }
 
   std::atomic<uint64_t> head_{0};
@@ -59,6 +72,9 @@ class MarkQueue {
   MarkBuffer* TakeFull();
   // Publishes a buffer that may be partly filled; an empty one is recycled.
   void Put(MarkBuffer* b);
+  // Between the two nothing can be taken, so nothing new is marked; what is put stays until then.
+  void Freeze() { full_.Freeze(); }
+  void Thaw() { full_.Thaw(); }
   // Marking is over: recycles what is left.
   void DropFull() {
     while (MarkBuffer* b = TakeFull()) {

@@ -28,13 +28,14 @@ const Layout& LayoutOf(const SpanClassInfo& info) {
 
 }  // namespace
 
-Marker::Marker(Heap& heap, const LayoutTable& layouts, MarkQueue& queue)
+Marker::Marker(Heap& heap, const LayoutTable& layouts, MarkQueue& queue, Specials* specials)
     : Tracer(&Marker::VisitPointer, &Marker::VisitWords),
       heap_(&heap),
       cage_(&heap.cage()),
       layouts_(&layouts),
       queue_(&queue),
-      infos_(heap.classes().infos()) {}
+      infos_(heap.classes().infos()),
+      specials_(specials) {}
 
 Marker::~Marker() { Flush(); }
 
@@ -51,6 +52,7 @@ void Marker::Flush() {
 
 void Marker::Start(bool exclusive) {
   exclusive_ = exclusive;
+  has_ephemerons_ = specials_ != nullptr && specials_->HasEphemerons();
   base_ = cage_->base();
   marks_ = cage_->Bits(Heap::MarkTable(heap_->sweepgen()), 0);
   if (local_ == nullptr) local_ = queue_->TakeEmpty();
@@ -130,8 +132,8 @@ bool Marker::Resolve(uintptr_t p, InFlight& out) const {
 bool Marker::FillRing() {
   while (ring_size_ < kRing && local_->count != 0) {
     const uintptr_t item = local_->items[--local_->count];
-    if (item & kSliceTag) {
-      ScanSlice(item & ~kItemTagMask);
+    if (item & kItemTagMask) [[unlikely]] {
+      ScanTagged(item);
       return true;
     }
     if (Resolve(item, ring_[(ring_head_ + ring_size_) % kRing])) ++ring_size_;
@@ -173,6 +175,8 @@ inline bool Marker::SetBit(std::atomic<uint64_t>* word, uint64_t bit) const {
 inline void Marker::Process(const InFlight& f) {
   work_ += kItemWork;
   if (!SetBit(f.word, f.bit)) return;
+  if (has_ephemerons_) [[unlikely]]
+    VisitEphemerons(f);
   const SpanClassInfo& info = infos_[f.span_class];
   ++stats_.objects;
   if (info.elem_bytes != 0) [[likely]] {
@@ -180,8 +184,9 @@ inline void Marker::Process(const InFlight& f) {
     if (!f.noscan) ScanObject(f.base, info);
     return;
   }
-  const size_t bytes = cage_->SpanAt(cage_->PageOf(f.base))->npages * internal::kPageBytes;
-  stats_.bytes += bytes;
+  const Span* span = cage_->SpanAt(cage_->PageOf(f.base));
+  const size_t bytes = span->npages * internal::kPageBytes;
+  if (span->IsHeapMemory()) stats_.bytes += bytes;
   if (!f.noscan) ScanLong(f.base, bytes, info);
 }
 
@@ -213,6 +218,50 @@ void Marker::ScanLong(uintptr_t base, size_t bytes, const SpanClassInfo& info) {
     return LayoutOf(info).trace(reinterpret_cast<const void*>(base), *this);
   }
   ScanPiece(base, base, base + bytes, info);
+}
+
+void Marker::ScanTagged(uintptr_t item) {
+  const uintptr_t at = item & ~kItemTagMask;
+  if ((item & kItemTagMask) == kSliceTag) {
+    ScanSlice(at);
+  } else {
+    ScanContents(at);
+  }
+}
+
+// An object under construction is marked and is left to its thread, like all that are marked.
+void Marker::ScanContents(uintptr_t object) {
+  InFlight f;
+  if (!Resolve(object, f) || f.noscan) return;
+  // relaxed: a mark that is not seen costs a second scan.
+  if (f.word->load(std::memory_order_relaxed) & f.bit) return;
+  const SpanClassInfo& info = infos_[f.span_class];
+  if (info.elem_bytes != 0) {
+    ScanObject(f.base, info);
+  } else {
+    ScanLong(f.base, cage_->SpanAt(cage_->PageOf(f.base))->npages * internal::kPageBytes, info);
+  }
+}
+
+namespace {
+
+class ItemVisitor final : public LifeVisitor {
+ public:
+  explicit ItemVisitor(Marker& marker) : marker_(marker) {}
+  void Object(uintptr_t p) override { marker_.Push(p & ~kItemTagMask); }
+  void Contents(uintptr_t object) override { marker_.Push(object | kContentsTag); }
+  void Word(uintptr_t) override {}
+
+ private:
+  Marker& marker_;
+};
+
+}  // namespace
+
+void Marker::VisitEphemerons(const InFlight& f) {
+  const ObjectRef r = FindTrusted(*cage_, infos_, f.base);
+  ItemVisitor visitor(*this);
+  specials_->KeyMarked({cage_->SpanAt(r.first_page), r.index}, visitor);
 }
 
 void Marker::ScanSlice(uintptr_t at) {

@@ -6,8 +6,11 @@
 // Not here: where grey items come from (roots.h), who runs markers and when marking is over
 // (workers.h).
 // I1 An item is an address inside the cage: tag 0 names an object that may be unmarked, tag 1 a
-//    slice of a marked large object that has still to be scanned.
-// I2 Whoever sets an object's mark bit scans it, exactly once.
+//    slice of a large object that has still to be scanned, tag 2 an object that is scanned now and not
+//    marked: what it refers to stays alive, itself perhaps not (finalizers).
+// I2 Whoever sets an object's mark bit scans it, exactly once; of tag 2, unmarked ones are scanned.
+// I3 In programs with weak maps, whoever sets an object's mark bit visits the values that it is a key
+//    of.
 // Locking: none; bits are set atomically unless this is the only marker and the world is stopped.
 // Source of the pipeline: Cher, Hosking, Vitek, "Software prefetching for mark-sweep garbage
 // collection".
@@ -18,14 +21,12 @@
 #include <cstdint>
 
 #include "gc/collect/mark_queue.h"
+#include "gc/life/specials.h"
 #include "gc/types/layout_table.h"
 #include "runtime/heap/heap.h"
 #include "tarn/describe.h"
 
 namespace tarn::rt {
-
-inline constexpr uintptr_t kItemTagMask = 7;
-inline constexpr uintptr_t kSliceTag = 1;
 
 struct MarkStats {
   uint64_t bytes = 0;  // slots marked
@@ -41,7 +42,8 @@ struct MarkStats {
 
 class Marker final : public Tracer {
  public:
-  Marker(Heap& heap, const LayoutTable& layouts, MarkQueue& queue);
+  // `specials`: may be null if there are no weak maps.
+  Marker(Heap& heap, const LayoutTable& layouts, MarkQueue& queue, Specials* specials = nullptr);
   ~Marker();
   Marker(const Marker&) = delete;
   Marker& operator=(const Marker&) = delete;
@@ -85,7 +87,10 @@ class Marker final : public Tracer {
   bool SetBit(std::atomic<uint64_t>* word, uint64_t bit) const;
   void ScanObject(uintptr_t base, const SpanClassInfo& info);
   void ScanLong(uintptr_t base, size_t bytes, const SpanClassInfo& info);
+  void ScanTagged(uintptr_t item);
   void ScanSlice(uintptr_t at);
+  void ScanContents(uintptr_t object);
+  void VisitEphemerons(const InFlight& f);
   void ScanPiece(uintptr_t object, uintptr_t at, uintptr_t end, const SpanClassInfo& info);
   void ScanRange(uintptr_t object, uintptr_t from, uintptr_t to, const SpanClassInfo& info);
   void ScanConservatively(uintptr_t from, uintptr_t to);
@@ -102,6 +107,8 @@ class Marker final : public Tracer {
   const LayoutTable* layouts_;
   MarkQueue* queue_;
   const SpanClassInfo* infos_;
+  Specials* const specials_;
+  bool has_ephemerons_ = false;  // keeps I3; as of Start
   uintptr_t base_ = 0;
   std::atomic<uint64_t>* marks_ = nullptr;  // bits of the table that this cycle marks in
   bool exclusive_ = false;

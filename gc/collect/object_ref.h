@@ -1,6 +1,8 @@
 // From an address to the object that holds it.
 // I1 FindObject accepts any word and returns only slots that are allocated; FindTrusted takes a
 //    pointer that the program stored as such, and looks at the page entry alone.
+// I2 FindObject is for the time of marking, when every span is swept: beside a sweep it may miss an
+//    object. FindLive may be asked at any time.
 // Locking: none.
 // Cost: one load for the page entry, one more for the allocation bit.
 #ifndef TARN_GC_COLLECT_OBJECT_REF_H_
@@ -51,6 +53,27 @@ inline ObjectRef FindObject(const Heap& heap, uintptr_t p) {
       std::memory_order_acquire);
   if (!((word >> (r.index % 64)) & 1)) r.base = 0;
   return r;
+}
+
+// A pointer that the program says is to a live object; nothing if it is not. Inside the runtime. A span
+// that needs sweeping has its marks where its allocation bits will be, and sweeping leaves them alone: so
+// the table follows from the heap's generation, not from the span's.
+inline ObjectRef FindLive(const Heap& heap, uintptr_t p) {
+  ObjectRef r = FindTrusted(heap.cage(), heap.classes().infos(), p);
+  if (!r) return r;
+  uint32_t gen = heap.sweepgen();
+  for (;;) {
+    // acquire: pairs with the release in ThreadCache::TakeRun; also keeps the generation's load behind.
+    const uint64_t word = heap.cage().Bits(Heap::AllocTable(gen), r.first_page)[r.index / 64].load(
+        std::memory_order_acquire);
+    const uint32_t now = heap.sweepgen();
+    if (now != gen) {  // the flip came in between
+      gen = now;
+      continue;
+    }
+    if (!((word >> (r.index % 64)) & 1)) r.base = 0;
+    return r;
+  }
 }
 
 // The size of the slot that holds the object.

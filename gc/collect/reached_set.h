@@ -21,6 +21,7 @@ class ReachedSet {
         bits_bytes_(RoundUp(cage.committed() / kGrain / 8, os.PhysicalPageBytes())),
         stack_bytes_(
             RoundUp(cage.committed() / kGrain * sizeof(uintptr_t), os.PhysicalPageBytes())) {
+    if (bits_bytes_ == 0) return;  // the heap is empty yet
     memory_ = AllocateReady(os, bits_bytes_ + stack_bytes_);
   }
   ~ReachedSet() {

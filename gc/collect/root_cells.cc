@@ -18,20 +18,29 @@ void RootCells::AddBlock() {
   bytes_.fetch_add(kBlockBytes, std::memory_order_relaxed);  // relaxed: a statistic
 }
 
-RootCells::Cell* RootCells::New() {
+void RootCells::Refill(Own& own) {
   LockHolder hold(lock_);
   if (free_ == nullptr) AddBlock();
-  Cell* cell = free_;
-  // relaxed: under the lock; the scan tolerates either value.
-  free_ = reinterpret_cast<Cell*>(cell->load(std::memory_order_relaxed));
-  cell->store(0, std::memory_order_relaxed);
-  return cell;
+  own.head = free_;
+  Cell* last = free_;
+  for (own.count = 1; own.count < kMostOwn / 2 && Next(last) != nullptr; ++own.count) {
+    last = Next(last);
+  }
+  free_ = Next(last);
+  SetNext(last, nullptr);
 }
 
-void RootCells::Free(Cell* cell) {
+void RootCells::GiveBack(Own& own, uint32_t keep) {
+  if (own.count <= keep) return;
+  // The head of the list goes.
+  Cell* first = own.head;
+  Cell* last = first;
+  for (uint32_t i = own.count - keep; --i != 0;) last = Next(last);
+  own.head = Next(last);
+  own.count = keep;
   LockHolder hold(lock_);
-  cell->store(reinterpret_cast<uintptr_t>(free_), std::memory_order_relaxed);  // relaxed: as above
-  free_ = cell;
+  SetNext(last, free_);
+  free_ = first;
 }
 
 }  // namespace tarn::rt

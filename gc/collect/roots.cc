@@ -8,6 +8,7 @@
 #include "gc/types/value_codecs.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/check.h"
+#include "runtime/heap/span_walk.h"
 #include "runtime/thread/sanitizer.h"
 #include "runtime/thread/thread_registry.h"
 #include "tarn/describe.h"
@@ -125,6 +126,9 @@ uint64_t Roots::ScanThread(Mutator& m) const {
   for (CallbackNode* n = m.gc->roots; n != nullptr; n = n->next) n->callback(visitor, n->arg);
   if (m.options().precise_roots) visitor.Pointer(m.gc->fresh);
   MarkAndScanConstructing(*heap_, *m.gc, visitor);
+  for (const internal::HeldWords* h = m.gc->held; h != nullptr; h = h->next) {
+    ScanWordsConservatively(*heap_, h->words, h->words + h->count, sink);
+  }
   sink.Flush();
   return bytes + visitor.bytes();
 }
@@ -203,31 +207,22 @@ void Roots::ScanUnbarrieredObjects(MarkSink& sink) const {
   const bool any_under_construction = IsUnderConstruction(kAnyObject);
   const Cage& cage = heap_->cage();
   const unsigned table = Heap::MarkTable(heap_->sweepgen());
-  for (size_t page = 0; page < cage.committed_pages();) {
-    const PageEntry e = cage.Entry(page);
-    if (!e.in_use()) {
-      ++page;
-      continue;
+  ForEachSpan(cage, [&](const Span& s, size_t first) {
+    if (!IsUnbarriered(s.span_class)) return;
+    const bool may_be_half_made =
+        any_under_construction &&
+        static_cast<MarkKind>(heap_->classes().Info(s.span_class).mark_kind) == MarkKind::kCustom;
+    const size_t elem = s.elem_bytes32 != 0 ? s.elem_bytes32 : s.npages * internal::kPageBytes;
+    for (size_t i = 0; i < s.nelems; ++i) {
+      // relaxed: the world is stopped.
+      const uint64_t marks = cage.Bits(table, first)[i / 64].load(std::memory_order_relaxed);
+      if (!((marks >> (i % 64)) & 1)) continue;
+      const uintptr_t base = cage.AddressOf(first) + i * elem;
+      // Its thread's scan has taken its words; a Trace method would see members half made.
+      if (may_be_half_made && IsUnderConstruction(base)) continue;
+      ScanUnbarrieredObject(base, elem, heap_->classes().Info(s.span_class), sink);
     }
-    const Span* s = cage.SpanAt(page);
-    if (IsUnbarriered(e.span_class())) {
-      const bool may_be_half_made =
-          any_under_construction &&
-          static_cast<MarkKind>(heap_->classes().Info(e.span_class()).mark_kind) ==
-              MarkKind::kCustom;
-      const size_t elem = s->elem_bytes32 != 0 ? s->elem_bytes32 : s->npages * internal::kPageBytes;
-      for (size_t i = 0; i < s->nelems; ++i) {
-        // relaxed: the world is stopped.
-        const uint64_t marks = cage.Bits(table, page)[i / 64].load(std::memory_order_relaxed);
-        if (!((marks >> (i % 64)) & 1)) continue;
-        const uintptr_t base = cage.AddressOf(page) + i * elem;
-        // Its thread's scan has taken its words; a Trace method would see members half made.
-        if (may_be_half_made && IsUnderConstruction(base)) continue;
-        ScanUnbarrieredObject(base, elem, heap_->classes().Info(e.span_class()), sink);
-      }
-    }
-    page += s->npages;
-  }
+  });
 }
 
 uint64_t Roots::ScanUnbarriered(MarkSink& sink) const {

@@ -65,6 +65,8 @@ class Roots {
   // Whether anything is written without barriers: ranges, callbacks, conservative objects; also what
   // has been removed since the last ForgetRemoved(), for a thread may have read its pointers.
   bool HasUnbarriered() ABSL_LOCKS_EXCLUDED(lock_);
+  // Whether objects of the class are written without barriers.
+  bool IsUnbarriered(uint16_t span_class) const;
   // When a cycle begins, before any thread's stack is scanned.
   void ForgetRemoved() ABSL_LOCKS_EXCLUDED(lock_);
   // All of that, while the world is stopped. Conservative objects, and those whose Trace visits words
@@ -77,7 +79,6 @@ class Roots {
     Range* next;
   };
 
-  bool IsUnbarriered(uint16_t span_class) const;
   void ScanUnbarrieredObjects(MarkSink& sink) const;
   void ScanUnbarrieredObject(uintptr_t base, size_t bytes, const SpanClassInfo& info,
                              MarkSink& sink) const;

@@ -16,6 +16,8 @@ namespace tarn::rt {
 
 // `p` is any word. Inside the runtime or a handshake of the thread that owns `gc`.
 void Shade(const Heap& heap, MutatorGc& gc, uintptr_t p);
+// The same for a word that may hold a value of any codec, as a scan of the stack takes it.
+void ShadeAny(const Heap& heap, MutatorGc& gc, uintptr_t word);
 
 }  // namespace tarn::rt
 

@@ -10,29 +10,13 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/check.h"
 #include "runtime/base/raw_log.h"
+#include "runtime/heap/span_walk.h"
 #include "runtime/heap/thread_cache.h"
 #include "runtime/thread/thread_registry.h"
 #include "tarn/describe.h"
 
 namespace tarn::rt {
 namespace {
-
-// f(span, first page) for every span in use.
-template <class F>
-void ForEachSpan(Heap& heap, F&& f) {
-  Cage& cage = heap.cage();
-  for (size_t page = 0; page < cage.committed_pages();) {
-    const PageEntry e = cage.Entry(page);
-    if (!e.in_use()) {
-      ++page;
-      continue;
-    }
-    TARN_CHECK(e.offset_pages() == 0);
-    const Span* s = cage.SpanAt(page);
-    f(*s, page);
-    page += s->npages;
-  }
-}
 
 uint64_t BitWord(Heap& heap, unsigned table, size_t first, size_t w) {
   return heap.cage().Bits(table, first)[w].load(std::memory_order_relaxed);  // relaxed: stopped
@@ -53,7 +37,7 @@ uint64_t BitWord(Heap& heap, unsigned table, size_t first, size_t w) {
 
 // What the words of one parent lead to must be marked. Also the Tracer of objects with a Trace
 // method.
-class MarkCheck final : public Tracer {
+class MarkCheck final : public Tracer, public LifeVisitor {
  public:
   // What is found goes to `reached`, if that is not null.
   MarkCheck(Heap& heap, const LayoutTable& layouts, MarkCheckExtent extent,
@@ -100,6 +84,10 @@ class MarkCheck final : public Tracer {
     }
   }
 
+  void Object(uintptr_t p) override { CheckRecord(p); }
+  void Word(uintptr_t word) override { CheckRecord(word); }
+  void Contents(uintptr_t object) override { CheckObject(object); }
+
   void CheckCells(const uintptr_t* begin, const uintptr_t* end) {
     parent_ = reinterpret_cast<uintptr_t>(begin);
     what_ = "root cells ";
@@ -109,6 +97,12 @@ class MarkCheck final : public Tracer {
   }
 
  private:
+  void CheckRecord(uintptr_t p) {
+    parent_ = 0;
+    what_ = "record of an object ";
+    if (heap_.cage().Contains(p)) CheckChild(0, p, true);
+  }
+
   static void VisitPointer(Tracer* self, uintptr_t p) {
     static_cast<MarkCheck*>(self)->CheckChild(0, p, true);
   }
@@ -230,7 +224,7 @@ void VerifyHeap(Heap& heap, VerifyPoint point) {
   heap.pages().Verify();
   uint64_t bytes = 0, objects = 0;
   size_t spans = 0;
-  ForEachSpan(heap, [&](const Span& s, size_t first) {
+  ForEachSpan(heap.cage(), [&](const Span& s, size_t first) {
     const uint32_t gen = s.sweepgen.load(std::memory_order_relaxed);
     TARN_CHECK(gen == heap.sweepgen() || gen + 2 == heap.sweepgen());
     TARN_CHECK(gen == heap.sweepgen() || MayBeUnswept(s, point));
@@ -246,10 +240,11 @@ void VerifyHeap(Heap& heap, VerifyPoint point) {
       count += static_cast<size_t>(std::popcount(bits));
     }
     TARN_CHECK(count == s.alloc_count);  // I1 of span.h
+    // relaxed: stopped. Those that are not owned must be in lists, mappings like others.
+    if (s.owned.load(std::memory_order_relaxed) == 0) ++spans;
+    if (!s.IsHeapMemory()) return;  // the ledger knows its pages only
     objects += count;
     bytes += count * (s.elem_bytes32 != 0 ? s.elem_bytes32 : s.npages * internal::kPageBytes);
-    // relaxed: stopped. Those that are not owned must be in lists.
-    if (s.owned.load(std::memory_order_relaxed) == 0) ++spans;
   });
   if (point != VerifyPoint::kAnyTime) VerifyLists(heap, spans);
   ThreadRegistry::Get().ForEach([&](Mutator& m) {
@@ -264,12 +259,14 @@ void VerifyHeap(Heap& heap, VerifyPoint point) {
   TARN_CHECK(freed == HeapStats::Get(st.freed_objects));
 }
 
-void VerifyReachable(Heap& heap, const LayoutTable& layouts, const RootCells& cells) {
+void VerifyReachable(Heap& heap, const LayoutTable& layouts, const RootCells& cells,
+                     const LivesToVerify& lives) {
   ReachedSet reached(heap.os(), heap.cage());
   if (!reached.ok()) return;
   MarkCheck check(heap, layouts, MarkCheckExtent::kBarriered, &reached);
   cells.ForEachBlock(
       [&](const uintptr_t* begin, const uintptr_t* end) { check.CheckCells(begin, end); });
+  lives.visit(lives.arg, check);
   while (const uintptr_t object = reached.Take()) check.CheckObject(object);
 }
 
@@ -278,7 +275,7 @@ void VerifyMarks(Heap& heap, const LayoutTable& layouts, const RootCells& cells,
   MarkCheck check(heap, layouts, extent);
   cells.ForEachBlock(
       [&](const uintptr_t* begin, const uintptr_t* end) { check.CheckCells(begin, end); });
-  ForEachSpan(heap, [&](const Span& s, size_t first) {
+  ForEachSpan(heap.cage(), [&](const Span& s, size_t first) {
     const uint32_t gen = s.sweepgen.load(std::memory_order_relaxed);
     for (size_t w = 0; w < DivideUp(s.nelems, 64); ++w) {
       uint64_t marks = BitWord(heap, Heap::MarkTable(gen), first, w);

@@ -3,7 +3,7 @@
 //   VerifyHeap       bits against counts, spans against page entries and lists, threads' runs, the ledger;
 //                    with GODEBUG=verify=1 at the end of each phase (VerifyPoint)
 //   VerifyThreads    every attached thread is in the state that MarkState says
-//   VerifyReachable  what root cells lead to, by pointers with barriers, is marked: a second trace
+//   VerifyReachable  what root cells and records lead to, by pointers with barriers, is marked: a second trace
 //   VerifyMarks      every pointer of a marked object or a root cell leads to a marked object (marking
 //                    missed nothing)
 // Cost: proportional to the heap. Debug modes and tests only.
@@ -12,6 +12,7 @@
 
 #include "gc/collect/mark_state.h"
 #include "gc/collect/root_cells.h"
+#include "gc/life/special.h"
 #include "gc/types/layout_table.h"
 #include "runtime/heap/heap.h"
 
@@ -42,6 +43,12 @@ void VerifyHeap(Heap& heap, VerifyPoint point);
 // The world is stopped, between two rounds of handshakes.
 void VerifyThreads(const Heap& heap, const MarkState& state);
 
+// Roots beside the cells: calls `visit`, which tells what the records of objects keep alive.
+struct LivesToVerify {
+  void (*visit)(void* arg, LifeVisitor& visitor);
+  void* arg;
+};
+
 // Which objects' pointers are looked at.
 enum class MarkCheckExtent {
   kBarriered,  // those that are written with barriers: right whenever no grey object is left
@@ -50,7 +57,8 @@ enum class MarkCheckExtent {
 };
 // The world is stopped and marking is said to be over, whatever the threads' buffers still hold: those
 // objects are marked or dead. Does nothing when there is no memory for it.
-void VerifyReachable(Heap& heap, const LayoutTable& layouts, const RootCells& cells);
+void VerifyReachable(Heap& heap, const LayoutTable& layouts, const RootCells& cells,
+                     const LivesToVerify& lives);
 // The world is stopped and no grey object is left.
 void VerifyMarks(Heap& heap, const LayoutTable& layouts, const RootCells& cells,
                  MarkCheckExtent extent);

@@ -105,7 +105,7 @@ void MarkWorkers::HelperWork(Helper& helper) {
   if (helper.index >= team_.helpers() || !queue_.HasFull()) return;
   const int64_t cpu_start = ThreadCpuNanos();
   {
-    Marker marker(heap_, layouts_, queue_);
+    Marker marker(heap_, layouts_, queue_, &specials_);
     marker.Start(/*exclusive=*/false);
     while (!marker.Drain(/*share=*/true, kSliceWork)) totals_.Add(marker.TakeStats());
     totals_.Add(marker.TakeStats());
@@ -151,8 +151,14 @@ bool MarkWorkers::Finished(uint32_t& published) {
   return queue_.published() == published;
 }
 
+void MarkWorkers::AddDriver(const MarkStats& stats, int64_t cpu) {
+  totals_.Add(stats);
+  driver_cpu_ += cpu;
+  totals_.cpu.fetch_add(cpu, std::memory_order_relaxed);
+}
+
 uint32_t MarkWorkers::Drain(bool stopped) {
-  Marker marker(heap_, layouts_, queue_);
+  Marker marker(heap_, layouts_, queue_, &specials_);
   marker.Start(exclusive_);
   int64_t last_cpu = ThreadCpuNanos();
   int64_t waiting_since = 0;

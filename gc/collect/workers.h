@@ -51,8 +51,8 @@ class MarkWorkers {
  public:
   static constexpr int kMaxHelpers = 64;
 
-  MarkWorkers(Heap& heap, const LayoutTable& layouts, MarkQueue& queue)
-      : heap_(heap), layouts_(layouts), queue_(queue) {}
+  MarkWorkers(Heap& heap, const LayoutTable& layouts, MarkQueue& queue, Specials& specials)
+      : heap_(heap), layouts_(layouts), queue_(queue), specials_(specials) {}
   MarkWorkers(const MarkWorkers&) = delete;
   MarkWorkers& operator=(const MarkWorkers&) = delete;
 
@@ -67,6 +67,8 @@ class MarkWorkers {
   // The end of marking: no helper looks at the heap from here on.
   void End();
   const MarkTotals& totals() const { return totals_; }
+  // What the driver has marked by itself, outside Drain.
+  void AddDriver(const MarkStats& stats, int64_t cpu);
   // Work done by assists.
   void AddAssist(const MarkStats& stats) { totals_.Add(stats); }
   // In a child after fork(): the helpers are gone.
@@ -92,6 +94,7 @@ class MarkWorkers {
   Heap& heap_;
   const LayoutTable& layouts_;
   MarkQueue& queue_;
+  Specials& specials_;
   int helpers_ = 0;  // helper threads; written by the driver only
   Helper helper_args_[kMaxHelpers];
   MarkTeam team_;  // published by marking_; helpers read it while they are active

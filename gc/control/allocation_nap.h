@@ -26,6 +26,12 @@ struct AllocationNap {
   uint64_t procs = 1;
 };
 
+// Bytes beyond what growing heaps pass their goal by in the normal course of things, up to a half.
+inline uint64_t Overrun(uint64_t live, uint64_t goal) {
+  constexpr uint64_t kNormalOverrun = 4 << 20;
+  return SaturatingSub(live, SaturatingAdd(SaturatingAdd(goal, goal / 2), kNormalOverrun));
+}
+
 inline int64_t NapNanos(const AllocationNap& in) {
   constexpr uint64_t kNanosPerByte = 5, kMinNanos = 20'000, kMaxNanos = 1'000'000;
   const uint64_t alone =
@@ -33,15 +39,44 @@ inline int64_t NapNanos(const AllocationNap& in) {
   constexpr uint64_t kMostCrowd = 64;
   const uint64_t crowd =
       std::clamp<uint64_t>(in.threads / std::max<uint64_t>(in.procs, 1), 1, kMostCrowd);
-  // Growing heaps pass their goal by up to a half in the normal course of things.
-  constexpr uint64_t kNormalOverrun = 4 << 20, kPerGoal = 16, kMostOverrun = 128;
-  const uint64_t overrun =
-      SaturatingSub(in.live, SaturatingAdd(SaturatingAdd(in.goal, in.goal / 2), kNormalOverrun));
-  const uint64_t far =
-      std::min(overrun, kMaxBytes / kPerGoal) * kPerGoal / std::max<uint64_t>(in.goal, 1);
+  constexpr uint64_t kPerGoal = 16, kMostOverrun = 128;
+  const uint64_t far = std::min(Overrun(in.live, in.goal), kMaxBytes / kPerGoal) * kPerGoal /
+                       std::max<uint64_t>(in.goal, 1);
   constexpr uint64_t kLongestNanos = 10'000'000;
   const uint64_t times = std::max(crowd, 1 + std::min(far, kMostOverrun));
   return static_cast<int64_t>(std::max(alone * crowd, std::min(alone * times, kLongestNanos)));
+}
+
+// Garbage waits for its destructors.
+struct Backlog {
+  uint64_t bytes = 0;
+  uint64_t bound = 0;       // below it nobody waits
+  uint64_t taken = 0;       // bytes that the thread has allocated since it last waited
+  uint64_t bytes_each = 0;  // what a destructor stands for
+};
+
+// For how many destructors the thread waits, but not longer than `nanos`; it looks every
+// `look_nanos`. 0 runs: no wait.
+struct BacklogWait {
+  uint64_t runs = 0;
+  int64_t nanos = 0;
+  int64_t look_nanos = 0;
+};
+
+// At the bound as much is destroyed as is allocated; above it more, by the square of how far: so
+// many threads together stay near it, and so they do where the thread that destroys gets a small
+// share of the CPUs, or destructors are slow, and the time runs out.
+inline BacklogWait BacklogWaitFor(const Backlog& in) {
+  constexpr uint64_t kMost = 8, kNanosEach = 200'000, kLooks = 16, kMinLookNanos = 20'000;
+  if (in.bytes <= in.bound || in.bytes_each == 0) return {};
+  const uint64_t over = std::min(in.bytes / std::max<uint64_t>(in.bound, 1), kMost);
+  const uint64_t times = over * over;
+  BacklogWait wait;
+  wait.runs = std::max<uint64_t>(
+      1, std::min(in.taken, kMaxBytes / (kMost * kMost)) * times / in.bytes_each);
+  wait.nanos = static_cast<int64_t>(times * kNanosEach);
+  wait.look_nanos = static_cast<int64_t>(std::max(times * kNanosEach / kLooks, kMinLookNanos));
+  return wait;
 }
 
 }  // namespace tarn::rt

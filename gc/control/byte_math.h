@@ -20,6 +20,10 @@ constexpr uint64_t SaturatingAdd(uint64_t a, uint64_t b) {
 
 // a - b, at least 0.
 constexpr uint64_t SaturatingSub(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
+constexpr uint64_t AddSigned(uint64_t a, int64_t b) {
+  return b < 0 ? SaturatingSub(a, uint64_t{0} - static_cast<uint64_t>(b))
+               : a + static_cast<uint64_t>(b);
+}
 
 // Truncates; keeps I1.
 constexpr uint64_t ToBytes(double v) {

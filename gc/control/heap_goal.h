@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "gc/control/byte_math.h"
+
 namespace tarn::rt {
 
 inline constexpr uint64_t kMinHeapBytes = uint64_t{4} << 20;  // at GOGC=100
@@ -37,8 +39,12 @@ inline uint64_t HeapGoal(const HeapGoalInput& in) {
   const uint64_t minimum = PercentOf(kMinHeapBytes, percent);
   // Floating garbage takes nothing of the room, or cycles would follow one another without a pause; but
   // it gets no share of its own.
-  const uint64_t least = in.floating > kNoGoal - goal ? kNoGoal : goal + in.floating;
-  return std::max(minimum, least);
+  const uint64_t least = SaturatingAdd(goal, in.floating);
+  // For the same reason a heap that holds hardly anything else has some room: that of half the
+  // minimum, or more where there is more to mark again, but not more than that of the minimum.
+  const uint64_t room = std::max(minimum / 2, std::min(minimum, in.floating / 2));
+  const uint64_t used = SaturatingAdd(in.floating, in.marked);
+  return std::max({minimum, least, SaturatingAdd(used, room)});
 }
 
 }  // namespace tarn::rt

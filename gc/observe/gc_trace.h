@@ -30,8 +30,12 @@ struct CycleRecord {
   uint64_t live_at_start = 0;
   uint64_t live_at_end = 0;
   uint64_t marked = 0;
+  uint64_t revived = 0;  // of these: dead, kept for finalizers and destructors
   uint64_t objects = 0;
-  uint64_t goal = 0;  // in force when the cycle ended
+  uint64_t goal = 0;     // in force when the cycle ended
+  int64_t mark_end = 0;  // when marking was over
+  int64_t external_dropped =
+      0;  // by then; afterwards dead mappings were unmapped, the others looked at
   uint64_t stacks = 0;
   uint64_t globals = 0;
   int procs = 0;

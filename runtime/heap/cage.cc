@@ -55,6 +55,7 @@ size_t Cage::DefaultBytes() {
 
 bool Cage::Init(OsMemory& os, size_t want_bytes) {
   os_ = &os;
+  group_pages_ = os.PhysicalPageBytes() / sizeof(Span);
   size_t bytes = std::max<size_t>(RoundUp(want_bytes, kArenaBytes), kMinCageBytes);
   for (;; bytes = std::max<size_t>(RoundDown(bytes / 2, kArenaBytes), kMinCageBytes)) {
     if (void* p = os.Reserve(bytes, kArenaBytes)) {
@@ -89,14 +90,23 @@ bool Cage::ReserveTables(size_t bytes) {
 void Cage::Destroy(size_t ready_bytes) {
   const TableShape shape = ShapeFor(bytes_);
   const TableShape used = ShapeFor(committed());
+  // relaxed: nobody uses the cage any more.
+  const TableShape idle =
+      ShapeFor(idle_groups_.load(std::memory_order_relaxed) * group_pages_ * kPageBytes);
   if (base_ != 0) os_->Free(reinterpret_cast<void*>(base_), bytes_, committed(), ready_bytes);
   if (entries_ != nullptr)
     os_->Free(entries_, shape.entry_bytes, used.entry_bytes, used.entry_bytes);
-  if (spans_ != nullptr) os_->Free(spans_, shape.span_bytes, used.span_bytes, used.span_bytes);
+  if (spans_ != nullptr)
+    os_->Free(spans_, shape.span_bytes, used.span_bytes, used.span_bytes - idle.span_bytes);
   for (auto& b : bits_) {
-    if (b != nullptr) os_->Free(b, shape.bit_bytes, used.bit_bytes, used.bit_bytes);
+    if (b != nullptr)
+      os_->Free(b, shape.bit_bytes, used.bit_bytes, used.bit_bytes - idle.bit_bytes);
     b = nullptr;
   }
+  if (idle_bits_ != nullptr)
+    os_->Free(idle_bits_, IdleBitsBytes(), IdleBitsBytes(), IdleBitsBytes());
+  idle_bits_ = nullptr;
+  idle_groups_.store(0, std::memory_order_relaxed);
   base_ = 0;
   bytes_ = 0;
   committed_.store(0, std::memory_order_relaxed);  // relaxed: nobody uses the cage any more
@@ -146,18 +156,129 @@ bool Cage::Grow(size_t arenas) {
 }
 
 void Cage::DiscardTables(size_t first_page, size_t npages) {
-  const TableShape at = ShapeFor(first_page * kPageBytes);
-  const TableShape len = ShapeFor(npages * kPageBytes);
   const size_t unit = os_->PhysicalPageBytes();
   const auto discard = [&](void* table, size_t offset, size_t bytes) {
     if (IsAligned(offset | bytes, unit)) os_->Discard(static_cast<char*>(table) + offset, bytes);
   };
-  discard(entries_, at.entry_bytes, len.entry_bytes);
-  discard(spans_, at.span_bytes, len.span_bytes);
-  for (auto& b : bits_) discard(b, at.bit_bytes, len.bit_bytes);
+  const size_t end = first_page + npages;
+  discard(entries_, ShapeFor(first_page * kPageBytes).entry_bytes,
+          ShapeFor(npages * kPageBytes).entry_bytes);
+  ForRuns(first_page / group_pages_, DivideUp(end, group_pages_), /*idle=*/false,
+          [&](size_t first, size_t groups) {
+            const size_t from = std::max(first_page, first * group_pages_);
+            const size_t to = std::min(end, (first + groups) * group_pages_);
+            const TableShape at = ShapeFor(from * kPageBytes);
+            const TableShape len = ShapeFor((to - from) * kPageBytes);
+            discard(spans_, at.span_bytes, len.span_bytes);
+            for (auto& b : bits_) discard(b, at.bit_bytes, len.bit_bytes);
+            return true;
+          });
+}
+
+// --- Idle tables ---
+
+size_t Cage::IdleBitsBytes() const {
+  return RoundUp(DivideUp(bytes_ / kPageBytes / group_pages_, 8), os_->PhysicalPageBytes());
+}
+
+void Cage::PrepareIdleTables(size_t npages) {
+  if (idle_bits_ != nullptr || npages <= group_pages_)
+    return;  // no whole group is behind the first page
+  idle_bits_ = static_cast<std::atomic<uint64_t>*>(AllocateReady(*os_, IdleBitsBytes()));
+}
+
+bool Cage::IsIdle(size_t group) const {
+  return (idle_bits_[group / 64].load(std::memory_order_relaxed) >> (group % 64)) & 1;
+}
+
+void Cage::SetIdle(size_t first_group, size_t groups, bool idle) {
+  for (size_t g = first_group; g < first_group + groups; ++g) {
+    const uint64_t bit = uint64_t{1} << (g % 64);
+    if (idle) {
+      idle_bits_[g / 64].fetch_or(bit, std::memory_order_relaxed);
+    } else {
+      idle_bits_[g / 64].fetch_and(~bit, std::memory_order_relaxed);
+    }
+  }
+  if (idle) {
+    idle_groups_.fetch_add(groups, std::memory_order_relaxed);
+  } else {
+    idle_groups_.fetch_sub(groups, std::memory_order_relaxed);
+  }
+}
+
+template <class F>
+void Cage::ForRuns(size_t first, size_t end, bool idle, F&& f) const {
+  if (idle_groups_.load(std::memory_order_relaxed) == 0) {
+    if (!idle && first < end) f(first, end - first);
+    return;
+  }
+  while (first < end) {
+    size_t to = first;
+    while (to < end && IsIdle(to) == idle) ++to;
+    if (to != first && !f(first, to - first)) return;
+    first = std::max(to, first + 1);
+  }
+}
+
+template <class F>
+bool Cage::ForTables(size_t first_group, size_t groups, F&& f) const {
+  const TableShape at = ShapeFor(first_group * group_pages_ * kPageBytes);
+  const TableShape len = ShapeFor(groups * group_pages_ * kPageBytes);
+  const auto part = [&](void* table, size_t offset, size_t bytes) {
+    return f(static_cast<char*>(table) + offset, bytes);
+  };
+  return part(spans_, at.span_bytes, len.span_bytes) &&
+         part(bits_[0], at.bit_bytes, len.bit_bytes) && part(bits_[1], at.bit_bytes, len.bit_bytes);
+}
+
+// keeps I2
+void Cage::IdleTables(size_t first_page, size_t npages) {
+  const size_t end = (first_page + npages) / group_pages_;
+  if (idle_bits_ == nullptr) return;
+  ForRuns(DivideUp(first_page + 1, group_pages_), end, /*idle=*/false,
+          [this](size_t first, size_t groups) {
+            ForTables(first, groups, [this](char* p, size_t bytes) {
+              os_->Unused(p, bytes, bytes);
+              return true;
+            });
+            SetIdle(first, groups, true);
+            return true;
+          });
+}
+
+// keeps I2
+bool Cage::UseTables(size_t first_page, size_t npages) {
+  bool ok = true;
+  ForRuns(first_page / group_pages_, DivideUp(first_page + npages, group_pages_), /*idle=*/true,
+          [&](size_t first, size_t groups) {
+            size_t done = 0;
+            ok = ForTables(first, groups, [&](char* p, size_t bytes) {
+              if (!os_->Used(p, bytes, bytes)) return false;
+              ++done;
+              return true;
+            });
+            if (ok) {
+              SetIdle(first, groups, false);
+            } else {
+              ForTables(first, groups, [&](char* p, size_t bytes) {
+                if (done-- == 0) return false;
+                os_->Unused(p, bytes, bytes);
+                return true;
+              });
+            }
+            return ok;
+          });
+  return ok;
+}
+
+void Cage::AdviseAnew(void* p, size_t bytes) {
+  if (huge_pages_ == HugePages::kWanted) os_->HugePage(p, bytes);
+  if (huge_pages_ == HugePages::kUnwanted) os_->NoHugePage(p, bytes);
 }
 
 void Cage::AdviseHugePages(bool wanted) {
+  huge_pages_ = wanted ? HugePages::kWanted : HugePages::kUnwanted;
   void* p = reinterpret_cast<void*>(base_);
   if (wanted) {
     os_->HugePage(p, bytes_);
@@ -166,8 +287,8 @@ void Cage::AdviseHugePages(bool wanted) {
   }
 }
 
-void Cage::SetEntries(size_t first_page, size_t npages, uint16_t span_class, bool noscan) {
-  for (size_t i = npages; i-- > 0;) {
+void Cage::SetEntries(size_t first_page, size_t from, size_t to, uint16_t span_class, bool noscan) {
+  for (size_t i = to; i-- > from;) {
     // release: pairs with the acquire in Entry().
     entries_[first_page + i].store(PageEntry::Make(span_class, noscan, i).bits(),
                                    std::memory_order_release);

@@ -3,7 +3,11 @@
 // I1 [base, base + committed) is mapped and its side tables are accessible; committed only grows,
 // by
 //    whole arenas, so a pointer below it can be looked up at any time without a lock.
-// Tables, per page: one PageEntry (8 B), one Span (64 B), two bit maps of 128 B.
+// I2 Span and bits of a page are Ready, unless their table group is idle: then nothing uses them,
+//    they are Prepared, and nobody counts them. No page of an idle group is in a span of the heap's
+//    memory, nor the first of any span.
+// Tables, per page: one PageEntry (8 B), one Span (64 B), two bit maps of 128 B. Table group: the
+// pages whose spans are one page of the system, 64 as a rule.
 // Locking: Grow under the heap lock; look-ups need none.
 // Cost: a look-up is one subtraction, one shift, one load.
 #ifndef TARN_RUNTIME_HEAP_CAGE_H_
@@ -36,6 +40,8 @@ class Cage {
   static size_t DefaultBytes();
   // What Grow(arenas) adds to table_bytes().
   static size_t TableBytesOf(size_t arenas);
+  // The part of it that pages of one span need.
+  static size_t EntryBytesOf(size_t arenas) { return arenas * internal::kPagesPerArena * 8; }
 
   // Maps the next `arenas` arenas and commits their side tables. False when the cage is used up or
   // the system refuses; nothing has changed then.
@@ -44,8 +50,21 @@ class Cage {
   // Drops the side tables of pages that are in no span and of which nothing is backed: they are zero
   // again, or what they were. Tables of which the range is not whole pages of the system stay.
   void DiscardTables(size_t first_page, size_t npages);
+  // Of a span of `npages` that holds one object, only the tables of its first page and its page entries
+  // are used. IdleTables makes the groups idle that are wholly in the rest; they stay so until
+  // UseTables names them. The pages are the caller's.
+  void IdleTables(size_t first_page, size_t npages);
+  // Keeps I2 for pages that are being handed out: under the heap lock. Contents are as of free
+  // pages. False when the system refuses.
+  [[nodiscard]] bool UseTables(size_t first_page, size_t npages);
+  // Under the heap lock, before IdleTables of as many pages. Without memory for it, tables are
+  // never idle.
+  void PrepareIdleTables(size_t npages);
+
   // Advice for the whole reservation, so that it splits no mapping. After Init, before Grow.
   void AdviseHugePages(bool wanted);
+  // The same advice, if it was given, for a part of it that is mapped anew.
+  void AdviseAnew(void* p, size_t bytes);
 
   bool Contains(uintptr_t p) const {
     // relaxed: a pointer that somebody holds was published after the growth it depends on.
@@ -69,7 +88,11 @@ class Cage {
   }
   // For the marker, which reached the page through a published pointer.
   const std::atomic<uint64_t>* entries() const { return entries_; }
-  void SetEntries(size_t first_page, size_t npages, uint16_t span_class, bool noscan);
+  void SetEntries(size_t first_page, size_t npages, uint16_t span_class, bool noscan) {
+    SetEntries(first_page, 0, npages, span_class, noscan);
+  }
+  // Of pages [from, to) of the span.
+  void SetEntries(size_t first_page, size_t from, size_t to, uint16_t span_class, bool noscan);
   void ClearEntries(size_t first_page, size_t npages);
 
   // Word `i` of bit table `which` (0 or 1) of the span that starts at `first_page`.
@@ -79,6 +102,16 @@ class Cage {
 
  private:
   [[nodiscard]] bool ReserveTables(size_t bytes);
+  // f(start, bytes) for the spans and the bits of whole groups, until it returns false. Whether it
+  // did not.
+  template <class F>
+  bool ForTables(size_t first_group, size_t groups, F&& f) const;
+  // f(first, groups) for the runs of groups in [first, end) that are idle, or are not.
+  template <class F>
+  void ForRuns(size_t first, size_t end, bool idle, F&& f) const;
+  bool IsIdle(size_t group) const;
+  void SetIdle(size_t first_group, size_t groups, bool idle);
+  size_t IdleBitsBytes() const;
 
   OsMemory* os_ = nullptr;
   uintptr_t base_ = 0;
@@ -88,6 +121,17 @@ class Cage {
   Span* spans_ = nullptr;
   std::atomic<uint64_t>* bits_[2] = {nullptr, nullptr};
   size_t table_bytes_ = 0;
+  size_t group_pages_ = 0;
+  // A bit for each group; null while nothing was ever lent. relaxed: whoever hands a page out does
+  // so under the heap lock, under which the pages of an idle group were given back. A word has bits
+  // of neighbours.
+  std::atomic<uint64_t>* idle_bits_ = nullptr;
+  std::atomic<size_t> idle_groups_{0};  // relaxed: as above
+  enum class HugePages : uint8_t {
+    kNoAdvice,
+    kWanted,
+    kUnwanted
+  } huge_pages_ = HugePages::kNoAdvice;
 };
 
 }  // namespace tarn::rt

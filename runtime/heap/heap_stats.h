@@ -1,12 +1,14 @@
 // HeapStats: the byte ledger. Every byte of the heap's address space is in one of four columns, and
 // the sums are checked by tests and by Verify():
-//   L1 mapped == in_use + free + released    (pages; "free" is derived: mapped - in_use - released)
+//   L1 mapped == in_use + free + released + lent    (pages; "free" is what the others leave)
 //      Resident: in_use and free, as far as they have been touched, and of released at most
-//      lazily_free, which the system takes when it wants memory.
+//      lazily_free, which the system takes when it wants memory. Of lent pages the heap knows nothing:
+//      mappings have them, or they are lost. Nothing below counts them or the objects in them.
 //   L2 live == marked by the last cycle + growth of allocated_bytes since (all threads flushed)
 //   L3 allocated_bytes - freed_bytes == bytes of all allocation bits that are set
 //      freed_by_class adds up to freed_objects
-//   L4 external_bytes == the sum of all calls of AdjustExternalMemory, never below zero
+//   L4 external_bytes == the sum of all calls of AdjustExternalMemory, never below zero, and of what
+//      mappings are charged with
 // All counters are relaxed atomics: each is exact on its own; readers that need a consistent set
 // stop the world first (ReadMemStats).
 #ifndef TARN_RUNTIME_HEAP_HEAP_STATS_H_
@@ -25,6 +27,7 @@ struct HeapStats {
   std::atomic<uint64_t> in_use_pages{0};       // pages in spans
   std::atomic<uint64_t> released_pages{0};     // free pages that the system need not back
   std::atomic<uint64_t> lazily_free_pages{0};  // those of them given back by MADV_FREE
+  std::atomic<uint64_t> lent_pages{0};         // pages whose addresses a mapping has
   // Bytes marked by the last cycle plus everything handed to threads since, whole runs at a time.
   alignas(64) std::atomic<uint64_t> live{0};
   std::atomic<uint64_t> scan{0};   // the part of `live` that may hold pointers
@@ -52,6 +55,13 @@ struct HeapStats {
   }
   static void Sub(std::atomic<uint64_t>& counter, uint64_t n) {
     counter.fetch_sub(n, std::memory_order_relaxed);
+  }
+  // Not below zero: of what the program also counts.
+  static void SubToZero(std::atomic<uint64_t>& counter, uint64_t n) {
+    uint64_t have = counter.load(std::memory_order_relaxed);
+    while (
+        !counter.compare_exchange_weak(have, have > n ? have - n : 0, std::memory_order_relaxed)) {
+    }
   }
   static uint64_t Get(const std::atomic<uint64_t>& counter) {
     return counter.load(std::memory_order_relaxed);

@@ -68,6 +68,7 @@ PageAlloc::PageRange PageAlloc::LeftOutAround(size_t page, size_t npages, bool w
   size_t end = (page + npages - 1) / kChunkPages + 1;
   while (first < end && !IsLeftOut(first)) ++first;
   if (first == end) return {};
+  while (!IsLeftOut(end - 1)) --end;
   // Where a border more would be one too many, all above comes along.
   const bool all_above = whole_run || left_out_runs_ >= kMaxLeftOutRuns;  // keeps I7
   while ((all_above || end - first < kAheadChunks) && IsLeftOut(end)) ++end;

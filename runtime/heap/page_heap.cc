@@ -11,8 +11,8 @@ using internal::kPageShift;
 using internal::kPagesPerArena;
 
 PageHeap::~PageHeap() {
-  const uint64_t ready =
-      HeapStats::Get(stats_.mapped_pages) - HeapStats::Get(stats_.released_pages);
+  const uint64_t ready = HeapStats::Get(stats_.mapped_pages) -
+                         HeapStats::Get(stats_.released_pages) - HeapStats::Get(stats_.lent_pages);
   cage_.Destroy(ready * kPageBytes);
   pages_.Destroy();
 }
@@ -28,13 +28,13 @@ bool PageHeap::Init(OsMemory& os, size_t cage_bytes) {
   return false;
 }
 
-bool PageHeap::GrowLocked(size_t npages) {
+bool PageHeap::GrowLocked(size_t npages, SpanBacking what) {
   const size_t want = RoundUp(npages, kChunkPages);
   const size_t need_end = grown_pages_ + want;
   const size_t have_end = cage_.committed_pages();
   if (need_end > have_end) {
     const size_t arenas = DivideUp(need_end - have_end, kPagesPerArena);
-    if (GrowthExcess(npages) != 0 || !cage_.Grow(arenas)) return false;
+    if (GrowthExcess(npages, what) != 0 || !cage_.Grow(arenas)) return false;
   }
   if (!pages_.Grow(grown_pages_, want)) return false;
   grown_pages_ += want;
@@ -58,17 +58,28 @@ PageAlloc::Result PageHeap::AllocPages(size_t npages, PageCache* cache) {
   PageAlloc::Result r;
   PageAlloc::PageRange block;  // that the cache has pages of
   bool is_left_out = false;
+  bool has_tables = true;
   {
     LockHolder hold(lock_);
     r = cache != nullptr ? AllocFromCacheLocked(npages, *cache) : AllocPagesLocked(npages);
     PublishLazilyFreeLocked();
     if (cache != nullptr && !cache->Empty()) block = {cache->base(), PageCache::kPages};
+    has_tables = (r.page == PageAlloc::kNone || cage_.UseTables(r.page, npages)) &&
+                 (block.npages == 0 || cage_.UseTables(block.page, block.npages));
+    if (!has_tables && block.npages != 0) {
+      pages_.FlushCache(*cache);
+      block = {};
+    }
     is_left_out = (r.page != PageAlloc::kNone && pages_.AnyLeftOut(r.page, npages)) ||
                   (block.npages != 0 && pages_.AnyLeftOut(block.page, block.npages));
   }
   if (is_left_out) {  // keeps I3
     if (r.page != PageAlloc::kNone) Include(r.page, npages);
     if (block.npages != 0) Include(block.page, block.npages);
+  }
+  if (!has_tables) {
+    if (r.page != PageAlloc::kNone) GiveUpPages(r, npages);
+    return {};
   }
   return r;
 }
@@ -109,21 +120,32 @@ Span* PageHeap::AllocSpan(const SpanClassInfo& info, uint16_t span_class, size_t
   HeapStats::Sub(stats_.released_pages, r.scavenged);
   HeapStats::Add(stats_.in_use_pages, npages);
   Span* s = cage_.SpanAt(r.page);
+  InitSpan(s, info, span_class, npages, sweepgen);
+  s->needzero = r.scavenged == npages && os_->ReleasedIsZero() ? 0 : 1;
+  return s;
+}
+
+// A span of the heap's memory that nobody knows of yet.
+void PageHeap::InitSpan(Span* s, const SpanClassInfo& info, uint16_t span_class, size_t npages,
+                        uint32_t sweepgen) {
   s->npages = static_cast<uint32_t>(npages);
   s->span_class = span_class;
   s->nelems = info.nelems;
   s->elem_bytes32 = info.elem_bytes;
   s->alloc_count = 0;
   s->search_index = 0;
-  s->needzero = r.scavenged == npages && os_->ReleasedIsZero() ? 0 : 1;
+  s->needzero = 1;
   s->next = nullptr;
-  s->owned.store(0, std::memory_order_relaxed);            // relaxed: not visible yet
-  s->sweepgen.store(sweepgen, std::memory_order_relaxed);  // relaxed: published by SetEntries
-  return s;
+  // relaxed (all): published by SetEntries.
+  s->backing.store(SpanBacking::kHeap, std::memory_order_relaxed);
+  s->mapping.store(nullptr, std::memory_order_relaxed);
+  s->owned.store(0, std::memory_order_relaxed);
+  s->sweepgen.store(sweepgen, std::memory_order_relaxed);
 }
 
 void PageHeap::Publish(Span* span, bool noscan) {
-  cage_.SetEntries(cage_.FirstPage(span), span->npages, span->span_class, noscan);
+  const size_t npages = span->IsHeapMemory() ? span->npages : OuterPages(span);
+  cage_.SetEntries(cage_.FirstPage(span), npages, span->span_class, noscan);
 }
 
 void PageHeap::ClearBits(Span* span) {
@@ -140,6 +162,9 @@ void PageHeap::ClearBits(Span* span) {
 void PageHeap::FreeSpan(Span* span) {
   const size_t first = cage_.FirstPage(span);
   const size_t npages = span->npages;
+  // relaxed: dead objects have lost their records before the marks became allocation bits (I2).
+  TARN_CHECK(span->specials.load(std::memory_order_relaxed) == nullptr);
+  if (!span->IsHeapMemory()) return FreeLentSpan(span);
   cage_.ClearEntries(first, npages);
   ClearBits(span);
   span->npages = 0;
@@ -165,7 +190,7 @@ void PageHeap::TryFlushCache(PageCache& cache) {
 void PageHeap::Verify() {
   LockHolder hold(lock_);
   pages_.Verify();
-  size_t in_use = 0;
+  size_t in_use = 0, lent = 0;
   for (size_t page = 0; page < grown_pages_;) {
     const PageEntry e = cage_.Entry(page);
     if (!e.in_use()) {
@@ -173,18 +198,26 @@ void PageHeap::Verify() {
       continue;
     }
     const Span* s = cage_.SpanAt(page);
-    TARN_CHECK(e.offset_pages() == 0 && s->npages > 0 && s->span_class == e.span_class());
-    for (size_t i = 0; i < s->npages; ++i) TARN_CHECK(cage_.Entry(page + i).offset_pages() == i);
+    if (e.offset_pages() != 0) {  // inner pages of a span that is not published yet
+      TARN_CHECK(!cage_.Entry(page - e.offset_pages()).in_use());
+      ++page;
+      continue;
+    }
+    TARN_CHECK(s->npages > 0 && s->span_class == e.span_class());
+    const size_t with_entries = s->IsHeapMemory() ? s->npages : OuterPages(s);
+    for (size_t i = 0; i < with_entries; ++i) TARN_CHECK(cage_.Entry(page + i).offset_pages() == i);
     TARN_CHECK(!pages_.AnyLeftOut(page, s->npages));  // I3
-    in_use += s->npages;
+    (s->IsHeapMemory() ? in_use : lent) += s->npages;
     page += s->npages;
   }
-  // A large span that a blocked thread is zeroing is in use and not yet published.
+  // A large span that a blocked thread is zeroing, or mapping a file at, is in use and not yet published.
+  // Lost pages are in no span.
   const uint64_t taken = HeapStats::Get(stats_.in_use_pages);
-  TARN_CHECK(in_use <= taken);
+  const uint64_t taken_lent = HeapStats::Get(stats_.lent_pages);
+  TARN_CHECK(in_use <= taken && lent <= taken_lent);
   TARN_CHECK(grown_pages_ == HeapStats::Get(stats_.mapped_pages));
   // The scavenger is no mutator and may be in the middle of a release.
-  TARN_CHECK(pages_.FreePages() + pages_.HeldPages() == grown_pages_ - taken);  // L1
+  TARN_CHECK(pages_.FreePages() + pages_.HeldPages() == grown_pages_ - taken - taken_lent);  // L1
   TARN_CHECK(pages_.ScavengedFreePages() + pages_.HeldScavengedPages() ==
              HeapStats::Get(stats_.released_pages));                                 // L1
   TARN_CHECK(pages_.LazilyFreePages() == HeapStats::Get(stats_.lazily_free_pages));  // I2

@@ -27,6 +27,16 @@
 
 namespace tarn::rt {
 
+// Pages on their way into a span whose addresses a mapping gets.
+struct LentPages {
+  size_t page = kNoPage;  // what the span will have
+  size_t npages = 0;
+  PageRun run{};  // what was taken: more, if the pages are to be aligned
+  size_t run_pages = 0;
+  Release how = Release::kNow;    // in which way those that had been in use were given back
+  bool are_edges_backed = false;  // the run without the pages is not released
+};
+
 class PageHeap {
  public:
   PageHeap() = default;
@@ -50,6 +60,34 @@ class PageHeap {
   void FlushCache(PageCache& cache);
   // The same if nobody holds the heap lock: for handshakes, which should not wait.
   void TryFlushCache(PageCache& cache);
+
+  // --- Addresses for mappings (page_heap_lent.cc), in this order ---
+
+  // Inside the runtime. Pages for a span, at an address that is a multiple of `align_bytes` (a
+  // power of two, whole pages). False when the cage is used up, the system refuses memory for
+  // tables, or the hard limit does.
+  [[nodiscard]] bool TakeForLending(size_t npages, size_t align_bytes, LentPages& pages);
+  // The first `bytes` of the pages become what is mapped at `staged`. May take as long as the system
+  // takes, and needs no lock: call it as a blocked thread. 0, or the errno with which the system
+  // refuses.
+  [[nodiscard]] int Lend(LentPages& pages, size_t bytes, void* staged);
+  // Inside the runtime, one of the two: the span, as AllocSpan makes one; or nothing, when Lend failed.
+  Span* MakeLentSpan(const LentPages& pages, const SpanClassInfo& info, uint16_t span_class,
+                     uint32_t sweepgen);
+  void GiveUpLent(const LentPages& pages);
+  // Between MakeLentSpan and Publish, as a blocked thread: the page entries that Publish, and later
+  // FreeSpan, leave alone. They name a span without an allocated object.
+  void SetInnerEntries(Span* span, bool noscan);
+  static size_t OuterPages(const Span* span);  // the others are inner ones
+  // What is mapped at the first `bytes` of the span ends, and access faults. The span stays as it is.
+  [[nodiscard]] bool CloseLent(Span* span, size_t bytes) {
+    return os_->CloseLent(reinterpret_cast<void*>(cage_.BaseOf(span)), bytes);
+  }
+  // The driver: the object in the span is dead. What is mapped at its first `bytes` ends, and the span is
+  // fit for FreeSpan; if the system refuses, FreeSpan will not free its pages, and the result is false.
+  bool TakeBack(Span* span, size_t bytes);
+  // The same for one of which a part is gone: nothing is done to what is there instead, ever.
+  void Abandon(Span* span) { EndLent(span, SpanBacking::kLost); }
 
   // Gives free pages back to the system, the highest first, until at least `bytes` are released,
   // nothing is left that `mode` allows, or `stop` (called with the heap lock) says so. Returns the
@@ -79,6 +117,12 @@ class PageHeap {
   MemoryLimits& limits() { return limits_; }
   // What limits are compared with.
   uint64_t MemoryBytes() const;
+  // Releases free pages as far as `more` bytes would pass the soft limit. False if that is not
+  // enough and the caller is to wait for the collector instead. Inside the runtime.
+  bool MakeRoomBelowSoft(uint64_t more, SoftLimit at_soft);
+  // Charges memory outside the heap, in one step with the look at the hard limit. False, and
+  // nothing is charged, if that is passed, also after free pages were released. Inside the runtime.
+  [[nodiscard]] bool ChargeBelowHard(uint64_t bytes) ABSL_LOCKS_EXCLUDED(hard_lock_);
 
   // Aborts if the page allocator, the page entries and the ledger disagree. World stopped and page
   // caches flushed, or no other thread.
@@ -92,7 +136,8 @@ class PageHeap {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void Include(size_t page, size_t npages) ABSL_LOCKS_EXCLUDED(dump_lock_, lock_);
   bool SetDumped(PageAlloc::PageRange pages, bool wanted);
-  bool GrowLocked(size_t npages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  bool GrowLocked(size_t npages, SpanBacking what = SpanBacking::kHeap)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   // Pages that the system refused to back go back to the page allocator.
   void GiveUpPages(PageAlloc::Result r, size_t npages);
   void GiveUpPartOfOsPages(PageAlloc::Result r, size_t npages);
@@ -100,9 +145,18 @@ class PageHeap {
   Release ReleasePages(PageAlloc::PageRange pages, PageAlloc::PageRange idle);
   void PublishLazilyFreeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   bool BackPages(const PageAlloc::Result& r, size_t npages, SoftLimit at_soft);
-  bool MakeRoomBelowSoft(uint64_t more, SoftLimit at_soft);
   bool UseBelowHard(void* p, size_t bytes, uint64_t more) ABSL_LOCKS_EXCLUDED(hard_lock_);
-  uint64_t GrowthExcess(size_t npages) const;
+  uint64_t GrowthExcess(size_t npages, SpanBacking what = SpanBacking::kHeap) const;
+  PageAlloc::Result AllocForLending(size_t npages, size_t align_bytes);
+  size_t AlignedPage(size_t page, size_t align_bytes) const;
+  void FreeEdgeLocked(const LentPages& pages, size_t from, size_t to)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void FreeEdgesLocked(const LentPages& pages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void FreeLentSpan(Span* span);
+  void EndLent(Span* span, SpanBacking backing);
+  bool HasLent(size_t page) const;
+  static void InitSpan(Span* s, const SpanClassInfo& info, uint16_t span_class, size_t npages,
+                       uint32_t sweepgen);
   bool MakeRoomForGrowth(size_t npages);
 
   OsMemory* os_ = nullptr;

@@ -29,7 +29,6 @@ uint64_t PageHeap::MemoryBytes() const {
   return os_->ReadyBytes() + HeapStats::Get(stats_.external_bytes);
 }
 
-// False if the caller is to wait for the collector instead.
 bool PageHeap::MakeRoomBelowSoft(uint64_t more, SoftLimit at_soft) {
   const uint64_t limit = limits_.soft.load(std::memory_order_relaxed);
   // relaxed: either value is right for a moment.
@@ -66,6 +65,25 @@ bool PageHeap::UseBelowHard(void* p, size_t bytes, uint64_t more) {
   return false;
 }
 
+bool PageHeap::ChargeBelowHard(uint64_t bytes) {
+  const uint64_t limit = limits_.hard.load(std::memory_order_relaxed);
+  for (bool is_last_try : {false, true}) {
+    uint64_t excess = 0;
+    {
+      LockHolder hold(hard_lock_);
+      if (limit != MemoryLimits::kNone) excess = Excess(MemoryBytes(), bytes, limit);
+      if (excess == 0) {
+        HeapStats::Add(stats_.external_bytes, bytes);
+        return true;
+      }
+    }
+    if (bytes > limit) break;  // nothing is released for what can never fit
+    if (!is_last_try) Scavenge(excess, ScavengeMode::kForced);
+  }
+  limits_.hard_refusals.fetch_add(1, std::memory_order_relaxed);
+  return false;
+}
+
 // Pages of `r` that the system holds become usable.
 bool PageHeap::BackPages(const PageAlloc::Result& r, size_t npages, SoftLimit at_soft) {
   if (r.scavenged == 0) return true;
@@ -75,11 +93,15 @@ bool PageHeap::BackPages(const PageAlloc::Result& r, size_t npages, SoftLimit at
 }
 
 // What a heap that grows by `npages` would have above the hard limit. The request counts beside its
-// tables: tables that grew for what is then refused would stay.
-uint64_t PageHeap::GrowthExcess(size_t npages) const {
+// tables: tables that grew for what is then refused would stay. Pages that are lent need neither memory
+// nor most of their tables.
+uint64_t PageHeap::GrowthExcess(size_t npages, SpanBacking what) const {
   const uint64_t limit = limits_.hard.load(std::memory_order_relaxed);
   const size_t arenas = DivideUp(npages, internal::kPagesPerArena);
-  return Excess(MemoryBytes(), Cage::TableBytesOf(arenas) + npages * kPageBytes, limit);
+  const uint64_t more = what == SpanBacking::kLent
+                            ? Cage::EntryBytesOf(arenas)
+                            : Cage::TableBytesOf(arenas) + npages * kPageBytes;
+  return Excess(MemoryBytes(), more, limit);
 }
 
 // No run of pages is free, and the heap could not grow, perhaps for want of room.

@@ -1,5 +1,7 @@
 // PageHeap gives free pages back to the system, and makes huge pages of dense chunks.
 // Not here: when and how much (gc/collect/scavenger.h), which pages (page_alloc_scavenge.cc).
+#include <algorithm>
+
 #include "runtime/base/bits.h"
 #include "runtime/heap/page_heap.h"
 
@@ -56,8 +58,27 @@ void PageHeap::NextScavengeGeneration() {
 uint64_t PageHeap::RetainedBytes() const {
   // Released first: it never exceeds what is mapped later.
   const uint64_t released = HeapStats::Get(stats_.released_pages);
+  const uint64_t elsewhere = released + HeapStats::Get(stats_.lent_pages);
   const uint64_t mapped = HeapStats::Get(stats_.mapped_pages);
-  return mapped > released ? (mapped - released) * kPageBytes : 0;
+  return mapped > elsewhere ? (mapped - elsewhere) * kPageBytes : 0;
+}
+
+// Whether the chunk at `page` has pages that are lent: what is mapped there is left alone. A chunk is
+// looked at when it has been nearly full for a cycle, so hardly anything can be mapped there meanwhile;
+// and less than a whole huge page of one kind is not collapsed.
+bool PageHeap::HasLent(size_t page) const {
+  for (const size_t end = page + kChunkPages; page < end;) {
+    const PageEntry e = cage_.Entry(page);
+    if (!e.in_use()) {
+      ++page;
+      continue;
+    }
+    const size_t first = page - e.offset_pages();
+    const Span* s = cage_.SpanAt(first);
+    if (!s->IsHeapMemory()) return true;
+    page = std::max(page + 1, first + s->npages);  // 0 if the span is being freed
+  }
+  return false;
 }
 
 uint64_t PageHeap::CollapseNext(size_t* next_chunk) {
@@ -67,6 +88,7 @@ uint64_t PageHeap::CollapseNext(size_t* next_chunk) {
     chunk = pages_.TakeDenseChunk(next_chunk);
   }
   if (chunk == ScavengeIndex::kNoChunk) return 0;
+  if (HasLent(chunk * kChunkPages)) return internal::kChunkBytes;
   // Pages of it may be freed, and even released, meanwhile: then some released memory is backed
   // again, with zeros, until the chunk is released as a whole or used.
   void* p = reinterpret_cast<void*>(cage_.AddressOf(chunk * kChunkPages));

@@ -11,7 +11,7 @@
 // A span is in exactly one place: owned by a thread (owned == 1, in no list), in a list of its span
 // class, in the hands of whoever took it from there to sweep it, or free (npages == 0).
 // I1 popcount of the allocation bits == alloc_count.
-// I2 both bit tables are clear over the pages of a free span.
+// I2 both bit tables are clear over the pages of a free span, and it has no side records.
 // Locking: lists under the span class's lock; the other fields belong to whoever took the span.
 #ifndef TARN_RUNTIME_HEAP_SPAN_H_
 #define TARN_RUNTIME_HEAP_SPAN_H_
@@ -22,6 +22,16 @@
 
 namespace tarn::rt {
 
+// Whose memory is at the pages of a span.
+//   kHeap       the heap's: what all spans are made of but those whose addresses a mapping has
+//   kLent       a mapping's (page_heap_lent.cc)
+//   kTakenBack  the heap's again, Prepared and not touched since: the object is dead, and sweeping the
+//               span frees it
+//   kLost       nobody knows: the system refused to take it back. Never used again
+// Only the collector's driver moves it, while marking is over and the marks are not yet allocation bits;
+// before a span is published, whoever makes it.
+enum class SpanBacking : uint8_t { kHeap, kLent, kTakenBack, kLost };
+
 struct Span {
   std::atomic<uint32_t> sweepgen;
   std::atomic<uint32_t> owned;  // 1 while a thread cache holds it; relaxed: read by checks only
@@ -30,11 +40,22 @@ struct Span {
   uint32_t alloc_count;
   uint16_t span_class;
   uint8_t needzero;  // slots that are not allocated may hold old contents
-  uint8_t unused;
+  // relaxed: a marker that is led here by a stale word may see either value; sweeping sees the last one,
+  // which the new generation publishes.
+  std::atomic<SpanBacking> backing;
   uint32_t search_index;  // slots below are taken or were passed over since the last sweep
   uint32_t elem_bytes32;  // element size; large objects: see npages
   Span* next;
-  uint64_t reserved[3];
+  // Side records of the span's objects (gc/life/specials.h), which this layer never looks at. relaxed:
+  // written and read under the lock of the layer above. Null when the span is freed.
+  std::atomic<void*> specials;
+  // kLent: the mapping (gc/life/mappings.h). relaxed: as `specials`.
+  std::atomic<void*> mapping;
+  uint64_t reserved;
+
+  bool IsHeapMemory() const {
+    return backing.load(std::memory_order_relaxed) == SpanBacking::kHeap;
+  }
 };
 static_assert(sizeof(Span) == 64, "one cache line per span");
 

@@ -44,7 +44,8 @@ uint32_t SweepSpan(Heap& heap, Span* span) {
   const size_t first = heap.cage().FirstPage(span);
   std::atomic<uint64_t>* alloc = heap.cage().Bits(Heap::AllocTable(gen), first);
   const std::atomic<uint64_t>* marks = heap.cage().Bits(Heap::MarkTable(gen), first);
-  const bool hook = heap.hooks().object_freed != nullptr;
+  const bool is_heap = span->IsHeapMemory();
+  const bool hook = heap.hooks().object_freed != nullptr && is_heap;
   uint32_t left = 0;
   for (size_t w = 0; w < DivideUp(span->nelems, 64); ++w) {
     // relaxed: marking has ended (acquire of the generation), and the span is ours.
@@ -56,7 +57,7 @@ uint32_t SweepSpan(Heap& heap, Span* span) {
     alloc[w].store(0, std::memory_order_relaxed);  // the mark table of the next cycle
   }
   const uint32_t freed = span->alloc_count - left;
-  if (freed != 0) {
+  if (freed != 0 && is_heap) {
     const uint64_t elem =
         span->elem_bytes32 != 0 ? span->elem_bytes32 : span->npages * internal::kPageBytes;
     span->needzero = 1;
@@ -65,7 +66,7 @@ uint32_t SweepSpan(Heap& heap, Span* span) {
     HeapStats::Add(heap.stats().freed_by_class[size_class], freed);
     HeapStats::Add(heap.stats().freed_bytes, freed * elem);
   }
-  HeapStats::Add(heap.stats().swept_pages, span->npages);
+  if (is_heap) HeapStats::Add(heap.stats().swept_pages, span->npages);
   span->alloc_count = left;
   span->search_index = 0;
   // release: pairs with the acquire of whoever checks the generation; bits and counts are final.

@@ -2,14 +2,18 @@
 // A region is in one of four states:
 //
 //   None --Reserve--> Reserved --Map--> Prepared <--Unused/Used--> Ready
-//     ^                  ^                  |                        |
-//     |                  +------Fault-------+------------------------+
-//     +---Free (from any state)
+//     ^                  ^               |  |  ^                     |
+//     |                  +------Fault----|--+--|---------------------+
+//     +---Free (from any state)        Lend  TakeBack
+//                                        v  |
+//                                        Lent
 //
 //   None      not ours.
 //   Reserved  address space only: access faults, no footprint.
 //   Prepared  mapped, not backed: not to be accessed before Used.
 //   Ready     safe to access.
+//   Lent      the addresses belong to a mapping of the program's (a file, say): not to be accessed, given
+//             back or advised; what is mapped there was not mapped by this seam.
 //
 // Implementations: LinuxMemory (os_memory_linux.h), and in tests SimMemory, which checks every move
 // and can fail the n-th call.
@@ -58,6 +62,24 @@ class OsMemory {
   // Any -> None; `mapped` is the exact number of Prepared and Ready bytes in the range, `ready`
   // that of Ready bytes alone.
   virtual void Free(void* p, size_t bytes, size_t mapped, size_t ready) = 0;
+
+  // Prepared -> Lent: the range becomes what is mapped at `staged` (as many bytes, outside all regions),
+  // which is there no more. 0, or the errno with which the system refuses: nothing has changed
+  // then, but for advice on the range.
+  [[nodiscard]] virtual int Lend(void* p, size_t bytes, void* staged) = 0;
+  // Lent, and stays so: what is mapped there ends, and access faults. False when the system refuses;
+  // nothing has changed then. Any time, any thread.
+  [[nodiscard]] virtual bool CloseLent(void* p, size_t bytes) = 0;
+  // Lent -> Prepared: what is mapped there ends; afterwards the memory is as if freshly mapped. False
+  // when the system refuses: the range is lost then and must never be used again, not even freed.
+  [[nodiscard]] virtual bool TakeBack(void* p, size_t bytes) = 0;
+
+  // The child of fork(), for Lent memory: what the program has kept from the child (MADV_DONTFORK)
+  // is a hole there, in which any mapping may land. Holes become inaccessible memory, and are Lent
+  // like the rest.
+  //   kWhole  there is none   kGone  all was one   kTorn  some of it, or somebody was faster
+  enum class Holes : uint8_t { kWhole, kGone, kTorn };
+  virtual Holes FillHoles(void* p, size_t bytes) = 0;
 
   // Hints; errors are ignored. The first and the last act on the whole huge pages inside the range.
   virtual void HugePage(void* p, size_t bytes) = 0;

@@ -52,6 +52,10 @@ class LinuxMemory final : public OsMemory {
   Release Unused(void* p, size_t bytes, size_t ready) override;
   void Fault(void* p, size_t bytes, size_t ready) override;
   void Free(void* p, size_t bytes, size_t mapped, size_t ready) override;
+  [[nodiscard]] int Lend(void* p, size_t bytes, void* staged) override;
+  [[nodiscard]] bool CloseLent(void* p, size_t bytes) override;
+  [[nodiscard]] bool TakeBack(void* p, size_t bytes) override;
+  Holes FillHoles(void* p, size_t bytes) override;
   void HugePage(void* p, size_t bytes) override;
   void NoHugePage(void* p, size_t bytes) override;
   void CollapseHugePage(void* p, size_t bytes) override;
@@ -68,6 +72,7 @@ class LinuxMemory final : public OsMemory {
 
  private:
   bool Refused();
+  void FillHolesWithin(char* p, size_t bytes);
   void CheckRange(const void* p, size_t bytes) const;
   void Name(void* p, size_t bytes) const;
   bool TryMadvFree(void* p, size_t bytes);

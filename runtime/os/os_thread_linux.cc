@@ -189,6 +189,13 @@ int SpawnRuntimeThread(const char* name, void (*run)(void*), void* arg) {
   return error;
 }
 
+void RunOutsideFork(void (*f)(void*), void* arg) {
+  BeginThreadStart();
+  f(arg);
+  EndThreadStart();
+  EndThreadStart();  // there is no other thread
+}
+
 void CloseThreadStarts() {
   // acquire: pairs with EndThreadStart.
   uint32_t starts = g_starts.fetch_or(kClosed, std::memory_order_acquire) | kClosed;

@@ -58,6 +58,8 @@ void SetThreadName(const char* name);
 // SpawnRuntimeThread waits until the gate is open. The child opens it, too.
 void CloseThreadStarts();
 void OpenThreadStarts();
+// Runs f(arg), which takes locks of the C library's, where such a start might take place.
+void RunOutsideFork(void (*f)(void*), void* arg);
 
 // Whether a thread that has gone to SCHED_IDLE may come back: with CAP_SYS_NICE, or by RLIMIT_NICE.
 bool CanLeaveIdlePriority();

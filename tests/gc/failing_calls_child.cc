@@ -2,6 +2,8 @@
 // the C library for everything that is linked statically, tarn included.
 //   failing_calls_child CALL NTH COUNT   CALL is mmap, mprotect or madvise; the NTH from start on, COUNT
 //                                        of them, fails with ENOMEM
+//   failing_calls_child CALL NTH COUNT mappings   the same from when tarn has started, for a program
+//                                        of mappings; mmap or mremap
 // Prints "started" or why not, what it survived, and "done".
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -10,6 +12,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cinttypes>
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -23,7 +26,7 @@
 namespace {
 
 struct Plan {
-  const char* call = "";
+  std::atomic<const char*> call{""};
   uint64_t first = 0, end = 0;
   std::atomic<uint64_t> made{0}, failed{0};
 
@@ -44,6 +47,14 @@ extern "C" void* mmap(void* p, size_t bytes, int protection, int flags, int fd,
                       off_t offset) noexcept {
   if (g_plan.Fails("mmap")) return MAP_FAILED;
   return reinterpret_cast<void*>(syscall(SYS_mmap, p, bytes, protection, flags, fd, offset));
+}
+extern "C" void* mremap(void* p, size_t bytes, size_t new_bytes, int flags, ...) noexcept {
+  if (g_plan.Fails("mremap")) return MAP_FAILED;
+  va_list rest;
+  va_start(rest, flags);
+  void* to = (flags & MREMAP_FIXED) != 0 ? va_arg(rest, void*) : nullptr;
+  va_end(rest);
+  return reinterpret_cast<void*>(syscall(SYS_mremap, p, bytes, new_bytes, flags, to));
 }
 extern "C" int mprotect(void* p, size_t bytes, int protection) noexcept {
   if (g_plan.Fails("mprotect")) return -1;
@@ -98,11 +109,60 @@ int Work() {
   return thrown;
 }
 
+// Mappings among objects, made and dropped; all contents checked. Returns those that were refused.
+int MapWork(const char* call) {
+  constexpr size_t kBytes = 20'000;
+  int refused = 0;
+  gc_root<gc_ptr<char>> kept(make_gc<gc_ptr<char>[]>(16));
+  Collect();
+  g_plan.call = call;
+  for (size_t i = 0; i < 200; ++i) {
+    const absl::StatusOr<gc_mapping> m =
+        gc_mmap(-1, 0, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+    auto* block = static_cast<char*>(AllocateBytes(kBytes, Scan::kNone));
+    for (size_t k = 0; k < kBytes; ++k) {
+      if (block[k] != 0) std::abort();
+    }
+    std::memset(block, 0x5a, kBytes);
+    if (!m.ok()) {
+      if (!absl::IsResourceExhausted(m.status())) std::abort();
+      ++refused;
+      continue;
+    }
+    auto* p = reinterpret_cast<char*>(m->data());
+    for (size_t k = 0; k < kBytes; ++k) {
+      if (p[k] != 0) std::abort();
+    }
+    std::memset(p, static_cast<int>(i), kBytes);
+    if (const char* old = kept.get()[i % 16].get()) {
+      for (size_t k = 1; k < kBytes; ++k) {
+        if (old[k] != old[0]) std::abort();
+      }
+    }
+    kept.get()[i % 16] = p;
+    if (i % 20 == 0) Collect();
+  }
+  for (size_t i = 0; i < 16; ++i) kept.get()[i] = nullptr;
+  return refused;
+}
+
+int RunMappings(const char* call) {
+  int refused = 0;
+  std::thread([&] { refused = MapWork(call); }).join();
+  for (int i = 0; i < 3; ++i) std::thread([] { Collect(); }).join();
+  VerifyHeapForDebugging();
+  const MappingStats s = ReadMappingStats();
+  std::printf("refused=%d active=%" PRIu64 " lost=%" PRIu64 " failed=%" PRIu64 "\ndone\n", refused,
+              s.num_active, s.lost, g_plan.failed.load());
+  return 0;
+}
+
 int Run(int argc, char** argv) {
-  if (argc != 4) return 2;
+  const bool is_for_mappings = argc == 5 && std::strcmp(argv[4], "mappings") == 0;
+  if (argc != 4 && !is_for_mappings) return 2;
   g_plan.first = std::strtoull(argv[2], nullptr, 0);
   g_plan.end = g_plan.first + std::strtoull(argv[3], nullptr, 0);
-  g_plan.call = argv[1];
+  if (!is_for_mappings) g_plan.call = argv[1];
   Options options;
   options.cage_bytes = size_t{1} << 30;
   const absl::Status status = Init(options);
@@ -112,6 +172,7 @@ int Run(int argc, char** argv) {
   }
   std::printf("started\n");
   std::fflush(stdout);
+  if (is_for_mappings) return RunMappings(argv[1]);
   const int thrown = Work();
   std::thread([&] { Work(); }).join();
   std::printf("thrown=%d failed=%" PRIu64 " made=%" PRIu64 "\ndone\n", thrown, g_plan.failed.load(),

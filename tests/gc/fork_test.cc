@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -204,6 +205,87 @@ TEST(ForkTest, ObjectsOfVanishedStacksAreCollectedInTheChild) {
   });
   stop = true;
   holder.join();
+}
+
+// Finalizers are ready, one is running, and others become ready, when the process forks.
+TEST(ForkTest, FinalizersGoOnInParentAndChild) {
+  TARN_SKIP_UNDER_TSAN();
+  static std::atomic<int> stage, runs;
+  stage = runs = 0;
+  constexpr int kMore = 50;
+  rt::OnOtherThread([] {
+    const absl::Status status = SetFinalizer(make_gc<Node>(), [](Node*) {
+      stage = 1;
+      while (stage == 1) std::this_thread::yield();
+      ++runs;
+    });
+    if (!status.ok()) std::abort();
+  });
+  const auto more = [] {
+    rt::OnOtherThread([] {
+      for (int i = 1; i <= kMore; ++i) {
+        if (!SetFinalizer(make_gc<Node>(static_cast<uint64_t>(i), nullptr), [](Node*) {
+               ++runs;
+             }).ok()) {
+          std::abort();
+        }
+      }
+    });
+    Collect();
+  };
+  const auto wait_for = [](const std::atomic<int>& number, int value) {
+    for (int i = 1; number != value; ++i) {
+      if (i == 100'000) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      if (i % 100 == 0) Collect();  // a stale word may have kept one alive
+    }
+    return true;
+  };
+  Collect();
+  ASSERT_TRUE(wait_for(stage, 1));
+  more();
+  // In the child the function that was running is gone; what is ready and what follows runs.
+  InChild([&] {
+    more();
+    return wait_for(runs, 2 * kMore) ? 0 : 1;
+  });
+  stage = 2;
+  EXPECT_TRUE(wait_for(runs, kMore + 1)) << runs;
+}
+
+// Another thread is in the middle of a destructor: in the child nobody finishes it, and Trace must not see
+// what is left.
+TEST(ForkTest, ChildClearsWhatIsHalfDestroyed) {
+  TARN_SKIP_UNDER_TSAN();
+  static std::atomic<int> stage;
+  stage = 0;
+  struct Half {
+    gc_ptr<Node> node;
+    enum { kCleared, kWhole, kHalf } state = kWhole;
+    Half() : node(make_gc<Node>(uint64_t{1}, nullptr)) {}
+    ~Half() {
+      state = kHalf;
+      stage = 1;
+      while (stage == 1) std::this_thread::yield();
+    }
+    void Trace(Tracer& t) const {
+      if (state == kHalf) std::abort();
+      t.Visit(node);
+    }
+  };
+  std::atomic<uintptr_t> hidden{0};
+  rt::OnOtherThread([&] { hidden = ~reinterpret_cast<uintptr_t>(make_gc<Half>()); });
+  Collect();
+  for (int i = 0; stage != 1 && i < 100'000; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ASSERT_EQ(stage, 1);
+  InChild([&] {
+    Half* volatile found = reinterpret_cast<Half*>(~hidden.load());  // a stale word on the stack
+    for (int i = 0; i < 3; ++i) Collect();
+    return found->state != Half::kCleared || found->node != nullptr ? 1 : 0;
+  });
+  stage = 2;
 }
 
 }  // namespace

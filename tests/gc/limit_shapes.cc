@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -42,6 +43,8 @@ struct Shape {
   int threads = 1;
   bool pointers = false;     // objects are scanned and refer to each other
   size_t external_each = 0;  // bytes of mapped memory that each object owns
+  // Instead of objects: anonymous mappings that the collector owns, which count so.
+  std::optional<MappingAccounting> mapped = std::nullopt;
 };
 
 constexpr size_t kKiB = 1024, kMiB = size_t{1} << 20;
@@ -67,6 +70,14 @@ constexpr Shape kShapes[] = {
     {"huge_static", 1 * kMiB, 4 * kMiB, Life::kStatic, 1, true},
     {"external_random", 64, 64, Life::kRandom, 1, false, 64 * kKiB},
     {"external_fifo_2_threads", 256, 256, Life::kFifo, 2, true, 256 * kKiB},
+    {"mmap_random", 64 * kKiB, 4 * kMiB, Life::kRandom, 1, false, 0, MappingAccounting::kResident},
+    {"mmap_static", 64 * kKiB, 4 * kMiB, Life::kStatic, 1, false, 0, MappingAccounting::kResident},
+    {"mmap_fifo_2_threads", 64 * kKiB, 4 * kMiB, Life::kFifo, 2, false, 0,
+     MappingAccounting::kResident},
+    {"mmap_virtual_random", 64 * kKiB, 4 * kMiB, Life::kRandom, 1, false, 0,
+     MappingAccounting::kVirtual},
+    {"mmap_virtual_batch", 64 * kKiB, 4 * kMiB, Life::kBatch, 1, false, 0,
+     MappingAccounting::kVirtual},
 };
 
 // Without the pages of the program and its libraries, which come in as they are used.
@@ -162,10 +173,21 @@ class Worker {
     table_.get()[i] = nullptr;
   }
 
+  char* New(size_t bytes) {
+    if (shape_.mapped) {
+      const absl::StatusOr<gc_mapping> m = gc_mmap(-1, 0, bytes, PROT_READ | PROT_WRITE,
+                                                   MAP_PRIVATE | MAP_ANONYMOUS, *shape_.mapped);
+      if (m.ok()) return reinterpret_cast<char*>(m->data());
+      std::fprintf(stderr, "limit_shapes: %s\n", m.status().ToString().c_str());
+      std::exit(1);
+    }
+    return shape_.pointers
+               ? reinterpret_cast<char*>(make_gc_tail<Linked, char>(bytes - sizeof(Linked)))
+               : static_cast<char*>(AllocateBytes(bytes, Scan::kNone));
+  }
+
   char* Make(size_t bytes) {
-    char* p = shape_.pointers
-                  ? reinterpret_cast<char*>(make_gc_tail<Linked, char>(bytes - sizeof(Linked)))
-                  : static_cast<char*>(AllocateBytes(bytes, Scan::kNone));
+    char* p = New(bytes);
     std::memset(p + sizeof(Linked), 1, bytes - sizeof(Linked));
     made_ += bytes;
     return p;

@@ -95,7 +95,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, SoftLimitTest,
                          testing::Values("small_fifo", "small_batch", "small_static",
                                          "small_fifo_4_threads", "mixed_random_4_threads",
                                          "mixed_shift", "large_random", "huge_static",
-                                         "external_random"),
+                                         "external_random", "mmap_random", "mmap_fifo_2_threads",
+                                         "mmap_virtual_random"),
                          [](const auto& param) { return std::string(param.param); });
 
 TEST(SoftLimitTest, LoweringItReleasesMemoryWithoutAnyAllocation) {
@@ -222,6 +223,37 @@ TEST(FailingCallsTest, MadviseMayFailAlways) {
     const ProcessResult r = FailingCalls("madvise", 1, count);
     EXPECT_NE(r.out.find("done\n"), std::string::npos) << r.out << r.err;
     EXPECT_GE(Number(r.out, "failed"), 1) << "nothing was released: " << r.out;
+  }
+}
+
+ProcessResult FailingMappings(const std::string& call, int nth, const std::string& count) {
+  ProcessSpec spec;
+  spec.args = {TARN_FAILING_CALLS_CHILD, call, std::to_string(nth), count, "mappings"};
+  return RunProcess(spec);
+}
+
+// One refusal is got over by a collection, and what cannot be mapped over by unmapping it first.
+TEST(FailingMappingsTest, NothingIsLostWhenOneCallFails) {
+  for (const char* call : {"mmap", "mremap"}) {
+    for (int nth = 1; nth <= 60; nth += 1 + nth / 8) {
+      const ProcessResult r = FailingMappings(call, nth, "1");
+      EXPECT_EQ(r.exit_code, 0) << call << nth << r.out << r.err;
+      EXPECT_EQ(Number(r.out, "failed"), 1) << call << nth;
+      EXPECT_LE(Number(r.out, "active"), 2) << call << nth;  // stale words on a stack
+      EXPECT_EQ(Number(r.out, "lost"), 0) << call << nth << r.err;
+      EXPECT_EQ(Number(r.out, "refused"), 0) << call << nth;
+    }
+  }
+}
+
+TEST(FailingMappingsTest, WhenAllFailTheProgramIsTold) {
+  const ProcessResult r = FailingMappings("mremap", 11, "1000000");
+  EXPECT_EQ(r.exit_code, 0) << r.out << r.err;
+  EXPECT_EQ(Number(r.out, "refused"), 190) << r.out;
+  EXPECT_EQ(Number(r.out, "lost"), 0) << r.out;
+  for (int nth : {20, 40, 100}) {
+    SCOPED_TRACE(nth);
+    ExpectSurvivedOrSaidWhy(FailingMappings("mmap", nth, "1000000"));
   }
 }
 

@@ -2,7 +2,9 @@
 #include "gc/collect/marker.h"
 
 #include <algorithm>
+#include <atomic>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gc/collect/mark_queue.h"
@@ -47,6 +49,69 @@ TEST(MarkQueueTest, EmptyBuffersAreRecycledAndFullOnesComeBack) {
   EXPECT_TRUE(queue.HasFull());
   EXPECT_EQ(a, queue.TakeFull());
   EXPECT_FALSE(queue.HasFull());
+}
+
+TEST(MarkQueueTest, FrozenQueueGivesNothingAndKeepsAll) {
+  MarkQueue queue;
+  queue.Init(rt::LinuxMemory::Instance());
+  const auto put = [&](uintptr_t item) {
+    MarkBuffer* b = queue.TakeEmpty();
+    b->items[b->count++] = item;
+    queue.Put(b);
+  };
+  put(8);
+  queue.Freeze();
+  queue.Freeze();  // no toggle
+  EXPECT_EQ(nullptr, queue.TakeFull());
+  put(16);
+  EXPECT_EQ(nullptr, queue.TakeFull());
+  EXPECT_TRUE(queue.HasFull());
+  queue.Thaw();
+  EXPECT_EQ(16u, queue.TakeFull()->items[0]);
+  EXPECT_EQ(8u, queue.TakeFull()->items[0]);
+  EXPECT_EQ(nullptr, queue.TakeFull());
+  EXPECT_FALSE(queue.HasFull());
+}
+
+// Threads that take and put while the queue is frozen again and again: no buffer is lost, none is taken
+// between a return of Freeze and the Thaw.
+TEST(MarkQueueTest, NothingIsTakenFromAFrozenQueue) {
+  MarkQueue queue;
+  queue.Init(rt::LinuxMemory::Instance());
+  constexpr uintptr_t kBuffers = 8;
+  for (uintptr_t i = 1; i <= kBuffers; ++i) {
+    MarkBuffer* b = queue.TakeEmpty();
+    b->items[b->count++] = i;
+    queue.Put(b);
+  }
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> taken{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      while (!stop) {
+        MarkBuffer* b = queue.TakeFull();
+        if (b == nullptr) continue;
+        ++taken;
+        queue.Put(b);
+      }
+    });
+  }
+  while (taken == 0) std::this_thread::yield();
+  for (size_t i = 0; i < 20'000 / kSlowdown; ++i) {
+    queue.Freeze();
+    // Those that had taken before may still count.
+    for (int k = 0; k < 100; ++k) std::atomic_signal_fence(std::memory_order_seq_cst);
+    const uint64_t before = taken;
+    for (int k = 0; k < 100; ++k) std::atomic_signal_fence(std::memory_order_seq_cst);
+    EXPECT_LE(taken, before + threads.size());
+    queue.Thaw();
+  }
+  stop = true;
+  for (std::thread& t : threads) t.join();
+  uintptr_t sum = 0;
+  while (MarkBuffer* b = queue.TakeFull()) sum += b->items[0];
+  EXPECT_EQ(kBuffers * (kBuffers + 1) / 2, sum);
 }
 
 TEST(MarkQueueTest, SinkPublishesFullBuffersAndTheRestOnFlush) {

@@ -104,6 +104,36 @@ TEST(GcRootTest, NullTakesNoCell) {
   EXPECT_EQ(before, rt::Instance::Get().collector().roots().cells().bytes());
 }
 
+// Cells go from thread to thread: what one frees others take, and threads that end leave none behind.
+TEST(GcRootTest, CellsAreUsedAgainByOtherThreads) {
+  constexpr size_t kRoots = 20000;
+  const auto use = [] {
+    std::vector<gc_root<Node>> many(kRoots);
+    Node* n = make_gc<Node>(1, nullptr);
+    for (auto& root : many) root = n;
+    const uint64_t seed = rt::TestSeed();
+    TestRng rng(seed);
+    for (size_t i = 0; i < 3 * kRoots; ++i) {
+      auto& root = many[rng.Below(kRoots)];
+      root = root ? gc_root<Node>() : gc_root<Node>(n);
+    }
+    for (auto& root : many) {
+      if (root && root.get() != n) std::abort();
+    }
+    return many;
+  };
+  OnOtherThread([&] { use(); });
+  const size_t before = rt::Instance::Get().collector().roots().cells().bytes();
+  for (int i = 0; i < 5; ++i) {
+    std::vector<gc_root<Node>> many;
+    OnOtherThread([&] { many = use(); });
+    Collect();
+    OnOtherThread([&] { many.clear(); });
+  }
+  const size_t after = rt::Instance::Get().collector().roots().cells().bytes();
+  EXPECT_LE(after, before + (size_t{64} << 10));
+}
+
 TEST(GcRootTest, ConvertsFromGcPtrAndComparesAsAPointer) {
   gc_ptr<Node> p = make_gc<Node>(4, nullptr);
   gc_root<Node> r = p;

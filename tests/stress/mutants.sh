@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Leaves one piece of the barrier protocol out at a time and measures how soon the stress programs notice.
+# Leaves one piece of the barrier protocol, or of what happens to dead objects (life_*), out at a time and
+# measures how soon the stress programs notice.
 #   tests/stress/mutants.sh [--seconds N] [--rev COMMIT] [--runs RUN,...] [MUTANT...]
 # Works on a copy under build/mutants of the working tree, or of COMMIT with the working tree's tests/stress;
 # prints one line per mutant, and writes the table to build/mutants/table.md. N (60): seconds per mutant and run, over three seeds.
@@ -12,21 +13,26 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 
 seconds=60
 rev=
-all_runs=(barrier barrier_check wide wide_check graph graph_check)
-runs=("${all_runs[@]}")
+barrier_runs=(barrier barrier_check wide wide_check graph graph_check)
+life_runs=(life life_check raw raw_check life_tests)
+asked_runs=()
 names=()
 while [[ $# -gt 0 ]]; do
   case $1 in
     --seconds) seconds=$2; shift 2 ;;
     --rev) rev=$2; shift 2 ;;
-    --runs) IFS=, read -ra runs <<<"$2"; shift 2 ;;
+    --runs) IFS=, read -ra asked_runs <<<"$2"; shift 2 ;;
     -*) die "unknown option $1" ;;
     *) names+=("$1"); shift ;;
   esac
 done
 all_names=(control no_deletion no_insertion no_h1b h1b_in_h2 no_hazard_value no_black no_stack no_runs
   one_f f_and_drain no_flush no_assist_report black_at_h1 rescan_no_stacks put_back_unswept cas_no_new
-  attach_white attach_no_scan detach_drops)
+  attach_white attach_no_scan detach_drops
+  life_control life_gate_open life_gate_no_mark life_no_freeze life_weak_no_shade life_destroy_deciding
+  life_destroy_reviving life_no_contents life_no_rescan life_retire_at_once life_take_no_shade
+  life_stop_no_shade life_add_no_shade life_box_not_held life_no_key_marked life_set_no_shade
+  life_one_revival)
 [[ ${#names[@]} -gt 0 ]] || names=("${all_names[@]}")
 
 work=$tarn_root/build/mutants
@@ -225,16 +231,105 @@ mutant_detach_drops() {
 '
 }
 
+# --- What happens to dead objects ---
+
+mutant_life_control() { :; }
+# The gate for weak references.
+mutant_life_gate_open() { edit gc/api/weak.cc '        if (IsMarked(scope, p)) return scope.Fresh(p);
+        rt::RunBlocked([&] { gate.WaitWhileClosing(); });
+' '        scope.ShadeIfMarking(p);
+        return scope.Fresh(p);
+'; }
+mutant_life_gate_no_mark() { edit gc/api/weak.cc '        return IsAliveInTheEnd(scope, *h, p) ? scope.Fresh(p) : nullptr;
+' '        (void)&IsAliveInTheEnd;
+        return scope.Fresh(p);
+'; }
+mutant_life_weak_no_shade() { edit gc/api/weak.cc '      case WeakGate::kReviving:
+        scope.ShadeIfMarking(p);
+' '      case WeakGate::kReviving:
+'; }
+mutant_life_no_freeze() { edit gc/collect/cycle.cc '    queue_.Freeze();
+    if (gate != nullptr) gate->Move(WeakGate::kClosing);
+' '    if (gate != nullptr) gate->Move(WeakGate::kClosing);
+'; }
+# I6 of finalizers.h: while deaths are decided, and from then on until the barriers are off.
+mutant_life_destroy_deciding() { edit gc/life/finalizers.cc '    if (list == &destructors_ && is_deciding) continue;  // I6
+' '    (void)is_deciding;
+'; }
+mutant_life_destroy_reviving() { edit gc/collect/cycle_deaths.cc '  weak_gate_.Move(WeakGate::kReviving);
+' '  weak_gate_.Move(WeakGate::kOpen);
+'; }
+mutant_life_no_contents() { edit gc/life/specials.cc '        visitor.Contents(AddressOf(b.span, slot));
+      }
+      break;
+' '        (void)slot;
+      }
+      break;
+'; }
+mutant_life_no_rescan() { edit gc/collect/cycle_stopped.cc '    specials_.VisitUnmarkedContents(visitor, [&](uint16_t c) { return roots_.IsUnbarriered(c); });
+' '    (void)visitor;
+'; }
+mutant_life_retire_at_once() { edit gc/life/specials.cc '  if (is_marking) {
+    LockHolder hold(retired_lock_);
+' '  if (is_marking && false) {
+    LockHolder hold(retired_lock_);
+'; }
+mutant_life_take_no_shade() { edit gc/life/finalizers.cc '  ReadyList* list = NextList();
+  if (list == nullptr) return false;
+  Special* s = list->Pop();
+' '  ReadyList* list = NextList();
+  if (list == nullptr) return false;
+  Special* s = list->Pop();
+  const auto ShadeRecord = [](const Special&) {};
+'; }
+mutant_life_stop_no_shade() { edit gc/api/lifetimes.cc '    s->ForEachWord([&](uintptr_t word) { scope.ShadeAnyIfMarking(word); });
+    scope.Retire(s);
+' '    scope.Retire(s);
+'; }
+mutant_life_add_no_shade() { edit gc/api/life_slots.h '  void ShadeRecord(const Special& s) {
+    if (!IsMarking()) return;
+' '  void ShadeRecord(const Special& s) {
+    if (!IsMarking() || s.kind != SpecialKind::kEphemeron) return;
+'; }
+mutant_life_box_not_held() { edit gc/api/lifetimes.cc '      scope.Hold(held_);
+' '      (void)&LifeScope::Hold;
+'; }
+mutant_life_no_key_marked() { edit gc/collect/marker.cc '  specials_->KeyMarked({cage_->SpanAt(r.first_page), r.index}, visitor);
+' '  (void)r;
+  (void)visitor;
+'; }
+mutant_life_set_no_shade() { edit gc/api/weak.cc '  mine->table = table_;
+  scope.ShadeIfMarking(data);
+' '  mine->table = table_;
+'; }
+mutant_life_one_revival() { edit gc/collect/cycle_deaths.cc '    Revive();
+    MarkUntilQuiet(record);
+' '    Revive();
+    workers_.Drain();
+'; }
+
+life_test_programs=(life_order_test life_functions_test ephemeron_test weak_test finalizer_test cleanup_test
+  destructor_test)
+
 build_mutant() {
   step "building $mutant"
   if [[ ! -e $work/build/build.ninja ]]; then
     quietly "$work/log/configure.log" cmake -S "$src" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
       -DCMAKE_CXX_COMPILER_LAUNCHER="$(tarn_launcher)" -DTARN_BUILD_EXAMPLES=OFF -DTARN_BUILD_BENCH=OFF
   fi
+  local programs=()
+  case " ${runs[*]}" in *' barrier'* | *' wide'*) programs+=(barrier_stress) ;; esac
+  case " ${runs[*]}" in *' graph'*) programs+=(graph_stress) ;; esac
+  case " ${runs[*]}" in *' life'* | *' raw'*) programs+=(life_stress) ;; esac
+  case " ${runs[*]}" in *' life_tests'*) programs+=("${life_test_programs[@]}") ;; esac
   quietly "$work/log/$mutant-build.log" cmake --build "$work/build" --parallel "$(tarn_jobs)" \
-    --target barrier_stress graph_stress
+    --target "${programs[@]}"
   mkdir -p "$work/bin/$mutant"
-  cp "$work/build/tests/stress/barrier_stress" "$work/build/tests/stress/graph_stress" "$work/bin/$mutant/"
+  local p
+  for p in "${programs[@]}"; do
+    [[ $p == *_stress ]] && p=tests/stress/$p || p=tests/gc/$p
+    cp "$work/build/$p" "$work/bin/$mutant/"
+  done
 }
 
 # What ended a run, from its output and exit code.
@@ -243,16 +338,35 @@ cause() {
   elif grep -q 'found pointer to free object' "$1"; then echo sweeper
   elif grep -q 'check failed' "$1"; then sed -n 's/.*\/\([a-z_.]*:[0-9]*\): check failed.*/\1/p' "$1" | head -1
   elif grep -q 'tarn: fatal' "$1"; then echo "tarn: fatal"
-  elif grep -q '_stress: seed' "$1"; then echo checksum
+  elif grep -q '_stress: seed\|^life_stress: ' "$1"; then echo checksum
+  elif grep -q '^\[  FAILED  \]' "$1"; then sed -n 's/^\[  FAILED  \] \([A-Za-z]*\.[A-Za-z]*\).*/\1/p' "$1" | head -1
   elif [[ $2 -eq 124 ]]; then echo hang
   elif [[ $2 -eq 139 ]]; then echo crash
   else echo "exit $2"
   fi
 }
 
+# The same for the tests that hold the collector at one point, each program once: the first that fails.
+run_life_tests() {
+  local p log rc
+  cell=-
+  for p in "${life_test_programs[@]}"; do
+    log=$work/log/$mutant-$p.log
+    rc=0
+    (
+      GODEBUG=gcstoptheworld=0,clobberfree=1 timeout 300 "$work/bin/$mutant/$p" >"$log" 2>&1 </dev/null ||
+        exit $?
+    ) 2>/dev/null || rc=$?
+    [[ $rc -eq 0 ]] && continue
+    cell=$(cause "$log" $rc)
+    [[ $cell == *.* ]] || cell="$p $cell"
+    return
+  done
+}
+
 # One cell of the table, in $cell: "1.2 s verifier", or a dash if nothing was noticed.
 run_cell() {
-  local run=$1 program=barrier_stress threads=8 godebug=gcstoptheworld=0,clobberfree=1 widen=()
+  local run=$1 program=barrier_stress threads=8 godebug=gcstoptheworld=0,clobberfree=1 widen=() arguments=()
   case $run in
     barrier) ;;
     barrier_check) godebug+=,gccheckmark=1 ;;
@@ -260,8 +374,12 @@ run_cell() {
     wide_check) godebug+=,gccheckmark=1 widen=(TARN_WIDEN=1) ;;
     graph) program=graph_stress threads=4 ;;
     graph_check) program=graph_stress threads=4 godebug+=,gccheckmark=1 ;;
+    life | raw) program=life_stress threads=4 ;;
+    life_check | raw_check) program=life_stress threads=4 godebug+=,gccheckmark=1,verify=1 ;;
+    life_tests) run_life_tests; return ;;
     *) die "no run is called $run" ;;
   esac
+  [[ $run == raw* ]] && arguments=(--raw 1)
   local begin=${EPOCHREALTIME/./} seed log rc
   for seed in 1 2 3; do
     log=$work/log/$mutant-$run-$seed.log
@@ -269,7 +387,7 @@ run_cell() {
     # In a subshell without stderr: the shell would tell how the program died.
     (
       env "${widen[@]}" GODEBUG=$godebug timeout $((seconds + 60)) "$work/bin/$mutant/$program" \
-        --seed $seed --seconds $(((seconds + 2) / 3)) --threads $threads >"$log" 2>&1 </dev/null ||
+        --seed $seed --seconds $(((seconds + 2) / 3)) --threads $threads "${arguments[@]}" >"$log" 2>&1 </dev/null ||
         exit $?
     ) 2>/dev/null || rc=$?
     [[ $rc -eq 0 ]] && continue
@@ -281,13 +399,21 @@ run_cell() {
 }
 
 copy_tree
-{
+table_head() {
   printf '| mutant |'; printf ' %s |' "${runs[@]}"; echo
   printf '|---|'; for _ in "${runs[@]}"; do printf -- '---|'; done; echo
-} >"$work/table.md"
+}
+: >"$work/table.md"
 failed=()
+runs=()
 for mutant in "${names[@]}"; do
   restore
+  last_runs=${runs[*]}
+  if [[ ${#asked_runs[@]} -gt 0 ]]; then runs=("${asked_runs[@]}")
+  elif [[ $mutant == life_* ]]; then runs=("${life_runs[@]}")
+  else runs=("${barrier_runs[@]}")
+  fi
+  [[ ${runs[*]} == "$last_runs" ]] || table_head >>"$work/table.md"
   declare -F "mutant_$mutant" >/dev/null || die "no mutant is called $mutant"
   "mutant_$mutant"
   build_mutant
@@ -300,7 +426,7 @@ for mutant in "${names[@]}"; do
     row+=" $cell |"
   done
   printf '%s\n' "$row" | tee -a "$work/table.md"
-  if [[ $mutant == control ]]; then
+  if [[ $mutant == *control ]]; then
     [[ $noticed -eq 0 ]] || failed+=("the unchanged tree")
   elif [[ $noticed -eq 0 ]]; then
     say "$mutant: NOT NOTICED"

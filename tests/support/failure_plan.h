@@ -16,7 +16,10 @@ namespace tarn::rt {
 enum class OsCall {
   kReserve,
   kMap,
-  kUsed,  // these three can be refused; of those below only kDump, by name
+  kUsed,
+  kLend,
+  kCloseLent,
+  kTakeBack,  // those above can be refused; of those below only kDump, by name
   kUnused,
   kFault,
   kFree,
@@ -26,7 +29,7 @@ enum class OsCall {
   kDiscard,
   kDump,
 };
-inline constexpr size_t kOsCalls = 11;
+inline constexpr size_t kOsCalls = 14;
 
 class FailurePlan {
  public:
@@ -53,7 +56,7 @@ class FailurePlan {
     LockHolder hold(lock_);
     const uint64_t n = ++counts_[Index(call)];
     bool is_refused = windows_[Index(call)].Has(n);
-    if (call <= OsCall::kUsed) {
+    if (call <= OsCall::kTakeBack) {
       is_refused |= any_.Has(++refusable_);
     } else if (call != OsCall::kDump) {
       return false;

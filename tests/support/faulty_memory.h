@@ -40,6 +40,16 @@ class FaultyMemory final : public OsMemory {
     plan_.Take(OsCall::kFree);
     base_.Free(p, bytes, mapped, ready);
   }
+  [[nodiscard]] int Lend(void* p, size_t bytes, void* staged) override {
+    return plan_.Take(OsCall::kLend) ? ENOMEM : base_.Lend(p, bytes, staged);
+  }
+  [[nodiscard]] bool CloseLent(void* p, size_t bytes) override {
+    return !plan_.Take(OsCall::kCloseLent) && base_.CloseLent(p, bytes);
+  }
+  [[nodiscard]] bool TakeBack(void* p, size_t bytes) override {
+    return !plan_.Take(OsCall::kTakeBack) && base_.TakeBack(p, bytes);
+  }
+  Holes FillHoles(void* p, size_t bytes) override { return base_.FillHoles(p, bytes); }
   void HugePage(void* p, size_t bytes) override {
     plan_.Take(OsCall::kHugePage);
     base_.HugePage(p, bytes);

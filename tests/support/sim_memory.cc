@@ -34,6 +34,12 @@ void RealHide(void* p, size_t bytes, bool drop) {
   if (drop) Real(madvise(p, bytes, MADV_DONTNEED));
 }
 
+// Inaccessible memory instead of whatever is mapped there.
+void RealFresh(void* p, size_t bytes) {
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+  Real(mmap(p, bytes, PROT_NONE, kFlags, -1, 0) == p ? 0 : -1);
+}
+
 }  // namespace
 
 SimMemory::~SimMemory() {
@@ -215,6 +221,43 @@ void SimMemory::Free(void* p, size_t bytes, size_t mapped, size_t ready) {
   }
   MoveLocked(Address(p), bytes, MemoryState::kNone, [](void* q, size_t n) { Real(munmap(q, n)); });
   TakeInLocked(Address(p), Address(p) + bytes);
+}
+
+int SimMemory::Lend(void* p, size_t bytes, void* staged) {
+  CheckRange("Lend", Address(p), bytes, options_.physical_page_bytes);
+  LockHolder hold(lock_);
+  if (TallyLocked(Address(p), Address(p) + bytes)[Index(MemoryState::kPrepared)] != bytes) {
+    Illegal("Lend", Address(p), bytes, "not all Prepared");
+  }
+  if (plan_.Take(OsCall::kLend)) return ENOMEM;
+  MoveLocked(Address(p), bytes, MemoryState::kLent, [](void*, size_t) {});
+  Real(mremap(staged, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, p) == p ? 0 : -1);
+  return 0;
+}
+
+bool SimMemory::CloseLent(void* p, size_t bytes) {
+  CheckRange("CloseLent", Address(p), bytes, options_.physical_page_bytes);
+  LockHolder hold(lock_);
+  if (TallyLocked(Address(p), Address(p) + bytes)[Index(MemoryState::kLent)] != bytes) {
+    Illegal("CloseLent", Address(p), bytes, "not all Lent");
+  }
+  if (plan_.Take(OsCall::kCloseLent)) return false;
+  RealFresh(p, bytes);
+  return true;
+}
+
+bool SimMemory::TakeBack(void* p, size_t bytes) {
+  CheckRange("TakeBack", Address(p), bytes, options_.physical_page_bytes);
+  LockHolder hold(lock_);
+  if (TallyLocked(Address(p), Address(p) + bytes)[Index(MemoryState::kLent)] != bytes) {
+    Illegal("TakeBack", Address(p), bytes, "not all Lent");
+  }
+  if (plan_.Take(OsCall::kTakeBack)) {
+    MoveLocked(Address(p), bytes, MemoryState::kNone, [](void*, size_t) {});
+    return false;
+  }
+  MoveLocked(Address(p), bytes, MemoryState::kPrepared, [](void* q, size_t n) { RealFresh(q, n); });
+  return true;
 }
 
 void SimMemory::HugePage(void*, size_t) { plan_.Take(OsCall::kHugePage); }

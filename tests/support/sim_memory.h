@@ -19,7 +19,7 @@
 
 namespace tarn::rt {
 
-enum class MemoryState { kNone, kReserved, kPrepared, kReady };
+enum class MemoryState { kNone, kReserved, kPrepared, kReady, kLent };
 
 class SimMemory final : public OsMemory {
  public:
@@ -61,6 +61,11 @@ class SimMemory final : public OsMemory {
   Release Unused(void* p, size_t bytes, size_t ready) override;
   void Fault(void* p, size_t bytes, size_t ready) override;
   void Free(void* p, size_t bytes, size_t mapped, size_t ready) override;
+  [[nodiscard]] int Lend(void* p, size_t bytes, void* staged) override;
+  [[nodiscard]] bool CloseLent(void* p, size_t bytes) override;
+  // Refused: the range is None from then on.
+  [[nodiscard]] bool TakeBack(void* p, size_t bytes) override;
+  Holes FillHoles(void*, size_t) override { return Holes::kWhole; }
   void HugePage(void* p, size_t bytes) override;
   void NoHugePage(void* p, size_t bytes) override;
   void CollapseHugePage(void* p, size_t bytes) override;
@@ -79,7 +84,7 @@ class SimMemory final : public OsMemory {
   };
   using Pieces = std::map<uintptr_t, Piece>;  // by start
   // Bytes of a range per state.
-  using Tally = std::array<size_t, 4>;
+  using Tally = std::array<size_t, 5>;
 
   // Aborts unless the range is whole units.
   void CheckRange(const char* call, uintptr_t start, size_t bytes, size_t unit) const;

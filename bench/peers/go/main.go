@@ -11,7 +11,7 @@ import (
 )
 
 var workloads = []workload{binaryTrees, gcBench, gcBenchXl, mark, churn, alloc, pauses, pacing,
-	messages, stringMapWorkload, wideArray, longList, server, spike}
+	messages, stringMapWorkload, wideArray, longList, server, spike, finalizers}
 
 // peakResident is the peak resident memory of this process in KiB, as the system counts it.
 func peakResident() (kib int) {

@@ -35,6 +35,16 @@ inline T* NewArray(size_t n) {
 }
 inline char* NewBytes(size_t n) { return static_cast<char*>(Checked(GC_MALLOC_ATOMIC(n))); }
 inline void Free(const void*) {}
+template <class T, void (*kOnDeath)(T*)>
+inline void SetFinalizer(T* p) {
+  GC_REGISTER_FINALIZER(
+      p, [](void* dead, void*) { kOnDeath(static_cast<T*>(dead)); }, nullptr, nullptr, nullptr);
+}
+template <class T, void (*kOnDeath)(T*), void (*kOnGone)(uint64_t)>
+inline void AddCleanup(T* p, uint64_t) {
+  SetFinalizer<T, kOnDeath>(p);
+}
+inline void RunFinalizers() { GC_invoke_finalizers(); }
 
 class ThreadScope {
  public:

@@ -32,6 +32,18 @@ inline T* NewArray(size_t n) {
 }
 inline char* NewBytes(size_t n) { return static_cast<char*>(Checked(std::malloc(n))); }
 inline void Free(void* p) { std::free(p); }
+// The object dies at once.
+template <class T, void (*kOnDeath)(T*)>
+inline void SetFinalizer(T* p) {
+  kOnDeath(p);
+  Free(p);
+}
+template <class T, void (*kOnDeath)(T*), void (*kOnGone)(uint64_t)>
+inline void AddCleanup(T* p, uint64_t arg) {
+  Free(p);
+  kOnGone(arg);
+}
+inline void RunFinalizers() {}
 
 struct ThreadScope {};
 inline void Start() {}

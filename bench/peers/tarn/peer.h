@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,17 @@ inline T* NewArray(size_t n) {
 }
 inline char* NewBytes(size_t n) { return tarn::make_gc<char[]>(n); }
 inline void Free(const void*) {}
+// `kOnDeath(p)` is called when nothing else refers to *p.
+template <class T, void (*kOnDeath)(T*)>
+inline void SetFinalizer(T* p) {
+  if (!tarn::SetFinalizer(p, [](T* dead) { kOnDeath(dead); }).ok()) std::abort();
+}
+// The same, with a number in place of the object, where there is such a thing.
+template <class T, void (*kOnDeath)(T*), void (*kOnGone)(uint64_t)>
+inline void AddCleanup(T* p, uint64_t arg) {
+  if (!tarn::AddCleanup(p, [arg] { kOnGone(arg); }).ok()) std::abort();
+}
+inline void RunFinalizers() { tarn::RunFinalizers(); }
 
 struct ThreadScope {};
 inline void Start() {}

@@ -12,7 +12,10 @@
 // A Trace method runs on collector threads while the program changes the object, must accept an
 // object whose bytes are all zero, must not allocate, lock or store. In a class with virtual functions
 // such an object has no table pointer yet, which -fsanitize=vptr reports: mark the method
-// __attribute__((no_sanitize("vptr"))) there. It is a class's own: a class that
+// __attribute__((no_sanitize("vptr"))) there. While the constructor runs it is not called: the words of the
+// object itself are scanned instead, not memory that it owns. So what a constructor puts into the buffer
+// of a vector member must be held elsewhere, too, until the constructor has returned: fill such members
+// afterwards, or keep a pointer of each on the stack. It is a class's own: a class that
 // inherits one and declares none is scanned conservatively, and so is one whose Trace is overloaded
 // or a template.
 // A type that must be scanned conservatively although it looks exact specialises

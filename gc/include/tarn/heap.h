@@ -69,7 +69,8 @@ struct MemStats {
   uint64_t num_forced_gc = 0;
   double gc_cpu_fraction = 0;  // of the CPU available since the heap started
 
-  uint64_t external = 0;       // as charged by AdjustExternalMemory
+  uint64_t external = 0;       // as charged by AdjustExternalMemory, and for mappings (gc_mmap.h)
+  uint64_t mapped = 0;         // address space of mappings; in none of the numbers above
   uint64_t limited_bytes = 0;  // what limits are compared with: ready memory and external bytes
   uint64_t memory_limit = 0;   // soft, 2^63-1: none
   uint64_t hard_limit = 0;     // likewise

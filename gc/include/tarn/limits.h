@@ -1,7 +1,8 @@
 // Memory limits, and memory outside the heap that belongs to objects in it.
 //
 // What counts: everything that tarn has from the system and has not given back (pages of the heap,
-// side tables, records) plus external bytes. What does not: the program's image, its stacks, malloc.
+// side tables, records) plus external bytes, among them what mappings count as (MappingAccounting in
+// tarn/gc_mmap.h). What does not: the program's image, its stacks, malloc.
 //
 // The soft limit makes collections come earlier, makes allocation give free pages back to the system,
 // and in the end wait for a collection. It gives way when the live data do not fit: the collector then

@@ -7,13 +7,25 @@
 // The result is a plain pointer: the calling thread's stack keeps the object alive; in heap objects
 // store it in a gc_ptr. Memory is zeroed before the constructor runs. A constructor that throws
 // leaves the memory to the collector and the heap sound.
-// Errors: std::bad_alloc when memory cannot be had even after a collection;
+//
+// Destructors. The object of a type that is not trivially destructible is destroyed after it was found
+// dead, on the thread that runs finalizers (finalizer.h), never on the thread that allocates; all elements
+// of an array are. Other heap objects that it refers to are still readable then, but may have been
+// destroyed before: use a finalizer where that matters. Memory is freed by the next collection. With
+//     static constexpr auto tarn_destroy = tarn::Destroy::kAtSweep;
+// in the class the destructor runs on the collector's thread as part of the collection, and the memory is
+// freed at once; such a destructor is quick, uses nothing of tarn's (no gc_ptr is stored to, nothing
+// allocated, no gc_root ends), takes no lock under which the program allocates, collects, maps (gc_mmap.h),
+// sets limits or forks, and throws nothing. With Destroy::kNever it does not run at all.
+// Errors: std::bad_alloc when memory cannot be had even after a collection (also for the destructor's
+// record: the object was destroyed again);
 // std::bad_array_new_length when the size overflows.
 // Thread-safety: any thread; attaches it if need be.
-// May collect: yes. Blocks: for a collection. Destructors of objects are not run yet.
+// May collect: yes. Blocks: for a collection.
 #ifndef TARN_MAKE_GC_H_
 #define TARN_MAKE_GC_H_
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -23,6 +35,7 @@
 
 #include "tarn/describe.h"
 #include "tarn/internal/alloc_fast.h"
+#include "tarn/internal/callback.h"
 #include "tarn/internal/construction.h"
 
 namespace tarn {
@@ -37,7 +50,79 @@ enum class Scan : uint8_t {
 // Errors, thread-safety, collection: as make_gc.
 void* AllocateBytes(size_t bytes, Scan scan);
 
+// What becomes of objects whose type has a destructor; see above.
+enum class Destroy : uint8_t { kAfterDeath, kAtSweep, kNever };
+
 namespace internal {
+
+// The destructor of `n` objects at `p` is to run when the slot is found dead. False when the system
+// refuses memory for the record.
+bool AddDestructor(void* p, const CallbackType* type, size_t n) noexcept;
+
+// `data` elements T, last to first as C++ does it. Trace is not called on arrays.
+template <class T, bool kAtSweep, bool kIsArray>
+inline constexpr CallbackType kDestructorType{
+    [](uintptr_t data, void* object) {
+      for (size_t i = data; i-- > 0;) std::destroy_at(static_cast<T*>(object) + i);
+    },
+    [](uintptr_t) {},
+    0,
+    !kIsArray && PrecisionOf<T>() == Precision::kTrace ? uint32_t{sizeof(T)} : 0,
+    false,
+    kAtSweep,
+    TypeNameOf<T>()};
+
+template <class T>
+constexpr Destroy DestroyOf() {
+  if constexpr (std::is_trivially_destructible_v<T>) {
+    return Destroy::kNever;
+  } else if constexpr (requires {
+                         { T::tarn_destroy } -> std::convertible_to<Destroy>;
+                       }) {
+    return T::tarn_destroy;
+  } else {
+    return Destroy::kAfterDeath;
+  }
+}
+
+// After the constructor: one that has thrown is followed by no destructor. Without memory for the record
+// the object ends at once.
+template <bool kIsArray = false, class T>
+inline T* Destroyed(T* p, size_t n = 1) {
+  using Object = std::remove_cv_t<T>;
+  constexpr Destroy kHow = DestroyOf<Object>();
+  if constexpr (kHow != Destroy::kNever) {
+    constexpr const CallbackType* kType =
+        &kDestructorType<Object, kHow == Destroy::kAtSweep, kIsArray>;
+    auto* object = const_cast<Object*>(p);
+    if (n != 0 && !AddDestructor(object, kType, n)) [[unlikely]] {
+      Construction half_destroyed;
+      half_destroyed.Begin(object, n * sizeof(Object));  // cleared afterwards
+      kType->run(n, object);
+      ThrowBadAlloc();
+    }
+  }
+  return p;
+}
+
+// Small objects without pointers share slots of kTinyBytes; words have slots of their own.
+template <class T>
+constexpr bool SharesSlot() {
+  if constexpr (std::is_void_v<T> || std::is_function_v<T>) {
+    return false;
+  } else {
+    return sizeof(T) < kTinyBytes && sizeof(T) != kWordBytes &&
+           PrecisionOf<T>() == Precision::kNoPointers;
+  }
+}
+template <class T>
+constexpr size_t SharedBytesOf() {
+  if constexpr (SharesSlot<T>()) {
+    return sizeof(T);
+  } else {
+    return 0;
+  }
+}
 
 // The layout of T alone.
 template <class T>
@@ -127,16 +212,15 @@ requires(!std::is_array_v<T>) inline T* make_gc(A&&... args) {
     under_construction.Begin(p, sizeof(T));
     T* object = internal::ConstructAt<T>(p, std::forward<A>(args)...);
     under_construction.done = true;
-    return object;
-  } else if constexpr (kPrecision == internal::Precision::kNoPointers &&
-                       sizeof(T) < internal::kTinyBytes && sizeof(T) != internal::kWordBytes) {
+    return internal::Destroyed(object);
+  } else if constexpr (internal::SharesSlot<Object>()) {
     void* p = internal::AllocateTinySlow(sizeof(T), alignof(T));
     if (p == nullptr) [[unlikely]]
       internal::ThrowBadAlloc();
-    return internal::ConstructAt<T>(p, std::forward<A>(args)...);
+    return internal::Destroyed(internal::ConstructAt<T>(p, std::forward<A>(args)...));
   } else {
     void* p = internal::AllocateFixed<sizeof(T), alignof(T)>(internal::kObjectSite<Object>);
-    return internal::ConstructAt<T>(p, std::forward<A>(args)...);
+    return internal::Destroyed(internal::ConstructAt<T>(p, std::forward<A>(args)...));
   }
 }
 
@@ -154,6 +238,7 @@ inline std::remove_extent_t<T>* make_gc(size_t n) {
   if constexpr (!std::is_trivially_default_constructible_v<E>) {
     std::uninitialized_value_construct_n(first, n);
   }
+  internal::Destroyed</*kIsArray=*/true>(first, n);
   return first;
 }
 
@@ -176,7 +261,7 @@ inline T* make_gc_tail(size_t n, A&&... args) {
   const size_t bytes = internal::CheckedBytes(sizeof(T), sizeof(E), n, 0);
   void* p = internal::AllocateSized(internal::kTailSite<T, E>, bytes,
                                     alignof(T) > alignof(E) ? alignof(T) : alignof(E));
-  return internal::ConstructAt<T>(p, std::forward<A>(args)...);
+  return internal::Destroyed(internal::ConstructAt<T>(p, std::forward<A>(args)...));
 }
 
 }  // namespace tarn

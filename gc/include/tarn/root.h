@@ -71,7 +71,7 @@ void FreeRootCell(std::atomic<uintptr_t>* cell);
 // other libraries' memory. Costs one word here and one in a table; no cell is taken while it is
 // null. A gc_root inside a heap object is a leak if a cycle leads back to it: use gc_ptr there.
 // Thread-safety: as for T*.
-// May collect: no. Blocks: on a short lock when a cell is taken or given back.
+// May collect: no. Blocks: on a short lock once in 64 cells that a thread takes or gives back.
 template <class T>
 class gc_root {
  public:

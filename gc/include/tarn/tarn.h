@@ -3,9 +3,14 @@
 #define TARN_TARN_H_
 
 #include "tarn/describe.h"
+#include "tarn/finalizer.h"
 #include "tarn/gc_atomic_ptr.h"
 #include "tarn/gc_copy.h"
+#include "tarn/gc_mmap.h"
 #include "tarn/gc_ptr.h"
+#include "tarn/gc_queue.h"
+#include "tarn/gc_weak_map.h"
+#include "tarn/gc_weak_ptr.h"
 #include "tarn/gc_word.h"
 #include "tarn/heap.h"
 #include "tarn/keep_alive.h"

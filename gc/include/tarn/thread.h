@@ -27,12 +27,14 @@ struct ThreadOptions {
   // Behaviour.
 
   // No signal interrupts the thread. The collector waits for its answer until it next calls
-  // Safepoint(), takes a slow path of the allocator, or is in a blocked scope: a thread that does
-  // none of these holds up every collection. Default false. For interpreters, which have a natural
+  // Safepoint(), takes a slow path of the allocator, registers or asks something (roots, weak
+  // references, finalizers), or is in a blocked scope: a thread that does none of these holds up every
+  // collection. Default false. For interpreters, which have a natural
   // place for Safepoint().
   bool cooperative = false;
   // The native stack and registers hold no pointers to the heap: they are not scanned. What the
-  // thread uses must be reachable from roots and handles whenever it answers. Needs `cooperative`.
+  // thread uses must be reachable from roots and handles whenever it answers: in every call of tarn's but
+  // loads and stores of gc_ptr. What the last call returned is kept until the next one. Needs `cooperative`.
   // Default false. For interpreters with a stack of their own.
   bool precise_roots = false;
 

@@ -75,5 +75,32 @@ TEST(AllocationNapTest, AnyNumbersGiveAResult) {
   }
 }
 
+TEST(AllocationNapTest, WhoAllocatesWaitsForAsManyDestructors) {
+  EXPECT_EQ(0u, BacklogWaitFor({0, 0, 8000, 64}).runs);
+  EXPECT_EQ(0u, BacklogWaitFor({8 * kMiB, 8 * kMiB, 8000, 64}).runs);
+  EXPECT_EQ(125u, BacklogWaitFor({9 * kMiB, 8 * kMiB, 8000, 64}).runs);
+  EXPECT_EQ(9 * 125u, BacklogWaitFor({25 * kMiB, 8 * kMiB, 8000, 64}).runs);
+  EXPECT_EQ(64 * 125u, BacklogWaitFor({640 * kMiB, 8 * kMiB, 8000, 64}).runs);
+  EXPECT_EQ(1u, BacklogWaitFor({9 * kMiB, 8 * kMiB, 8000, kMiB}).runs) << "large objects";
+}
+
+TEST(AllocationNapTest, TheWaitForDestructorsHasAnEnd) {
+  EXPECT_EQ(200'000, BacklogWaitFor({9 * kMiB, 8 * kMiB, 8000, 64}).nanos);
+  EXPECT_EQ(9 * 200'000, BacklogWaitFor({25 * kMiB, 8 * kMiB, 8000, 64}).nanos);
+  const uint64_t numbers[] = {0, 1, kMiB, uint64_t{1} << 40, ~uint64_t{0} >> 1, ~uint64_t{0}};
+  for (const uint64_t bytes : numbers) {
+    for (const uint64_t bound : numbers) {
+      for (const uint64_t taken : numbers) {
+        for (const uint64_t each : numbers) {
+          const BacklogWait wait = BacklogWaitFor({bytes, bound, taken, each});
+          EXPECT_EQ(bytes > bound && each != 0, wait.runs != 0);
+          EXPECT_LE(wait.nanos, 12'800'000);
+          EXPECT_LE(wait.look_nanos, wait.nanos);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tarn::rt

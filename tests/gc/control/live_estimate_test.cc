@@ -49,6 +49,8 @@ TEST(LiveEstimateTest, FloatingGarbageGetsNoShareOfTheGoal) {
   EXPECT_EQ(148 * kMiB, HeapGoal({100, 64 * kMiB, 0, 0, 20 * kMiB}));
   EXPECT_EQ(340 * kMiB, HeapGoal({400, 64 * kMiB, 0, 0, 20 * kMiB}));
   EXPECT_EQ(4 * kMiB, HeapGoal({100, 1 * kMiB, 0, 0, 1 * kMiB})) << "the minimum stays";
+  EXPECT_EQ(24 * kMiB, HeapGoal({100, 0, 0, 0, 20 * kMiB})) << "room for the program";
+  EXPECT_EQ(25 * kMiB, HeapGoal({100, 1 * kMiB, 0, 0, 20 * kMiB}));
   EXPECT_EQ(kNoGoal, HeapGoal({-1, 64 * kMiB, 0, 0, 20 * kMiB}));
   EXPECT_EQ(kNoGoal, HeapGoal({100, kNoGoal / 2, 0, 0, 20 * kMiB}));
 }

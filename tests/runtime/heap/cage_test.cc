@@ -44,6 +44,10 @@ class SmallSpaceMemory final : public OsMemory {
   void Free(void* p, size_t bytes, size_t mapped, size_t ready) override {
     base_.Free(p, bytes, mapped, ready);
   }
+  int Lend(void* p, size_t bytes, void* staged) override { return base_.Lend(p, bytes, staged); }
+  bool CloseLent(void* p, size_t bytes) override { return base_.CloseLent(p, bytes); }
+  bool TakeBack(void* p, size_t bytes) override { return base_.TakeBack(p, bytes); }
+  Holes FillHoles(void* p, size_t bytes) override { return base_.FillHoles(p, bytes); }
   void HugePage(void*, size_t) override {}
   void NoHugePage(void*, size_t) override {}
   void CollapseHugePage(void*, size_t) override {}

@@ -108,16 +108,16 @@ TEST_F(ScavengedHeap, TablesOfUnusedPagesAreDropped) {
   Span* b = Alloc(kChunkPages + 64);
   Span* c = Alloc(1);
   const size_t first = heap_->cage().FirstPage(b);
-  b->reserved[0] = 42;  // part of its record, in memory that is to be dropped
-  c->reserved[0] = 43;
-  a->reserved[0] = 44;
+  b->reserved = 42;  // part of its record, in memory that is to be dropped
+  c->reserved = 43;
+  a->reserved = 44;
   const uint64_t discards = os_.plan().Count(OsCall::kDiscard);
   Free(b);
   heap_->Scavenge(kAll, ScavengeMode::kForced);
   EXPECT_LT(discards, os_.plan().Count(OsCall::kDiscard));
-  EXPECT_EQ(0u, heap_->cage().SpanAt(first)->reserved[0]);
-  EXPECT_EQ(43u, c->reserved[0]);
-  EXPECT_EQ(44u, a->reserved[0]);
+  EXPECT_EQ(0u, heap_->cage().SpanAt(first)->reserved);
+  EXPECT_EQ(43u, c->reserved);
+  EXPECT_EQ(44u, a->reserved);
   EXPECT_TRUE(heap_->cage().Entry(heap_->cage().FirstPage(c)).in_use());
   EXPECT_FALSE(heap_->cage().Entry(first + 100).in_use());
   Check();
@@ -188,6 +188,10 @@ class WatchedMemory final : public OsMemory {
   void Free(void* p, size_t bytes, size_t mapped, size_t ready) override {
     base_.Free(p, bytes, mapped, ready);
   }
+  int Lend(void* p, size_t bytes, void* staged) override { return base_.Lend(p, bytes, staged); }
+  bool CloseLent(void* p, size_t bytes) override { return base_.CloseLent(p, bytes); }
+  bool TakeBack(void* p, size_t bytes) override { return base_.TakeBack(p, bytes); }
+  Holes FillHoles(void* p, size_t bytes) override { return base_.FillHoles(p, bytes); }
   void HugePage(void* p, size_t bytes) override { base_.HugePage(p, bytes); }
   void NoHugePage(void* p, size_t bytes) override { base_.NoHugePage(p, bytes); }
   void CollapseHugePage(void* p, size_t bytes) override { base_.CollapseHugePage(p, bytes); }
